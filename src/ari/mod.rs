@@ -1,0 +1,6 @@
+//! Asterisk's language: events, requests and their outcomes, and the journal's lines. Pure.
+
+pub mod entry;
+pub mod event;
+pub mod outcome;
+pub mod request;
