@@ -1,0 +1,255 @@
+//! One struct a section of the configuration, with its defaults.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// One Asterisk server: `[[asterisk]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Asterisk {
+    /// Its name: part of every key in the database.
+    pub name: String,
+    /// ARI's root, `http`, `https`, `ws` or `wss`, with or without a prefix: `http://127.0.0.1:8088/asterisk/ari`.
+    pub url: String,
+    /// A user of Asterisk's `ari.conf`.
+    pub username: String,
+    /// That user's password.
+    pub password: Secret,
+    /// The Stasis application that the dialplan names.
+    pub app: String,
+    /// A PEM file with the certificate authority that signed Asterisk's certificate, if it is a private one.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for Asterisk {
+    fn default() -> Self {
+        Self {
+            name: "main".into(),
+            url: "http://127.0.0.1:8088/ari".into(),
+            username: "asterisk".into(),
+            password: Secret::default(),
+            app: "callcenter-app".into(),
+            ca_file: None,
+        }
+    }
+}
+
+/// How the connection to each Asterisk behaves: `[ari]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ari {
+    /// Milliseconds that a connect, handshake included, may take.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds between our pings (Asterisk sends none).
+    pub ping_interval_ms: u64,
+    /// Milliseconds without a pong or any frame after which the link counts as dead.
+    pub dead_after_ms: u64,
+    /// The first wait before a new connect, milliseconds; doubles each time, with jitter.
+    pub backoff_min_ms: u64,
+    /// The longest wait before a new connect, milliseconds.
+    pub backoff_max_ms: u64,
+    /// A session shorter than this, milliseconds, doesn't reset the backoff.
+    pub stable_after_ms: u64,
+    /// Milliseconds between looks at whether the app is free, after another client took it.
+    pub yield_check_ms: u64,
+    /// Event types that Asterisk shall not send.
+    pub event_filter: Vec<String>,
+    /// The largest frame accepted, bytes.
+    pub max_frame_bytes: usize,
+    /// Milliseconds that one REST request may take.
+    pub request_timeout_ms: u64,
+    /// REST requests under way at once.
+    pub max_in_flight: usize,
+    /// REST requests waiting; one more is refused.
+    pub queue_limit: usize,
+}
+
+impl Default for Ari {
+    fn default() -> Self {
+        Self {
+            connect_timeout_ms: 5_000,
+            ping_interval_ms: 1_000,
+            dead_after_ms: 4_000,
+            backoff_min_ms: 200,
+            backoff_max_ms: 10_000,
+            stable_after_ms: 5_000,
+            yield_check_ms: 5_000,
+            event_filter: vec!["ChannelVarset".into()],
+            max_frame_bytes: 16 * 1024 * 1024,
+            request_timeout_ms: 5_000,
+            max_in_flight: 8,
+            queue_limit: 1_000,
+        }
+    }
+}
+
+/// The journal on disk: `[journal]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Journal {
+    /// Its folder; each node has one below it. Empty: `journal` beside the database.
+    pub dir: PathBuf,
+    /// A segment is closed at this size, bytes.
+    pub segment_bytes: u64,
+    /// All segments of a node together, bytes; at this limit the socket is closed on purpose, with a gap.
+    pub max_bytes: u64,
+    /// A segment is closed at this age, seconds.
+    pub segment_age_s: u64,
+    /// Milliseconds between fsyncs (what a power failure can take; a crash of the program takes nothing).
+    pub sync_interval_ms: u64,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::new(),
+            segment_bytes: 16 * 1024 * 1024,
+            max_bytes: 2 * 1024 * 1024 * 1024,
+            segment_age_s: 3_600,
+            sync_interval_ms: 1_000,
+        }
+    }
+}
+
+/// The database: `[database]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// SQLite's `synchronous`: `normal` or `full`.
+    pub synchronous: Synchronous,
+    /// Milliseconds to wait for a lock that another program holds.
+    pub busy_timeout_ms: u64,
+    /// Rows of one transaction, at most.
+    pub batch_rows: usize,
+    /// Milliseconds to wait for more rows before a commit; 0 is group commit without a timer.
+    pub batch_wait_ms: u64,
+    /// Days that the raw log (`events`) and `changes` are kept; 0 keeps all.
+    pub events_retention_days: u32,
+    /// Days that calls are kept; 0 keeps all.
+    pub calls_retention_days: u32,
+    /// Read connections.
+    pub read_connections: u32,
+    /// Free bytes on the disk below which health complains.
+    pub min_free_bytes: u64,
+}
+
+/// SQLite's `synchronous` in WAL mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    /// A power failure can take the last commits; the journal gives them back.
+    Normal,
+    /// Each commit is on the disk.
+    Full,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("data/callcenter.db"),
+            synchronous: Synchronous::Normal,
+            busy_timeout_ms: 5_000,
+            batch_rows: 4_096,
+            batch_wait_ms: 0,
+            events_retention_days: 30,
+            calls_retention_days: 0,
+            read_connections: 4,
+            min_free_bytes: 512 * 1024 * 1024,
+        }
+    }
+}
+
+/// The HTTP server: `[http]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// The port on the loopback interface; 0 takes a free one and names it in the log.
+    pub port: u16,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { port: 8080 }
+    }
+}
+
+/// The log: `[log]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `auto` (human lines in a terminal and elsewhere), `human` or `json`.
+    pub format: LogFormat,
+    /// Levels, also per module: `info`, `info,callcenter::actors::connection=debug`.
+    pub level: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Human lines, coloured in a terminal.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Human, level: "info".into() }
+    }
+}
+
+/// What numbers and endpoints mean: `[lines]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lines {
+    /// The country (ISO 3166, two letters) whose rules national numbers follow.
+    pub country: String,
+    /// Endpoints that are trunks, as globs over the channel name without its last part: `PJSIP/trunk-*`.
+    pub trunks: Vec<String>,
+    /// Dialplan contexts in which calls from outside arrive.
+    pub inbound_contexts: Vec<String>,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { country: "RU".into(), trunks: Vec::new(), inbound_contexts: Vec::new() }
+    }
+}
+
+/// How calls are joined and closed: `[calls]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Calls {
+    /// Seconds of the journal's time that an ended channel is remembered.
+    pub tombstone_s: u64,
+    /// Journal bytes read at once, and so the most that one batch holds.
+    pub read_bytes: usize,
+    /// Batches between the registry and the writer at once.
+    pub max_batches: usize,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { tombstone_s: 60, read_bytes: 256 * 1024, max_batches: 4 }
+    }
+}
+
+/// Reports: `[report]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Report {
+    /// The IANA time zone by which days and hours are counted for people.
+    pub time_zone: String,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self { time_zone: "UTC".into() }
+    }
+}
