@@ -2,6 +2,9 @@
 
 pub mod ari_command;
 pub mod ari_http;
+mod audit;
 pub mod backoff;
 pub mod connection;
+#[cfg(test)]
+mod fake_ari;
 pub mod messages;

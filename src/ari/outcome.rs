@@ -190,20 +190,10 @@ mod tests {
         check(405, r#"{"message":"Invalid method"}"#, "other", "HTTP 405: Invalid method");
         check(404, "<html>no</html>", "other", "HTTP 404: <html>no</html>");
         let exists = "Recording 'x' already exists and can not be overwritten";
-        check(
-            409,
-            r#"{"message":"Recording 'x' already exists and can not be overwritten"}"#,
-            "conflict",
-            exists,
-        );
+        check(409, r#"{"message":"Recording 'x' already exists and can not be overwritten"}"#, "conflict", exists);
         let format = "specified format is unknown on this system";
         check(422, r#"{"message":"specified format is unknown on this system"}"#, "bad_request", format);
-        check(
-            404,
-            r#"{"message":"Provided variable was not found"}"#,
-            "unset",
-            "the variable is not set",
-        );
+        check(404, r#"{"message":"Provided variable was not found"}"#, "unset", "the variable is not set");
         check(503, "", "unavailable", "Asterisk is starting or stopping");
         check(426, "<html>Upgrade</html>", "other", "HTTP 426: <html>Upgrade</html>");
         check(500, r#"{"message":"Internal"}"#, "other", "HTTP 500: Internal");

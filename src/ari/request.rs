@@ -333,7 +333,9 @@ impl Request {
             Self::ListStoredRecordings => Parts::get(path(&["recordings", "stored"])),
             Self::StoredRecording { name, action } => action.parts(name),
             Self::Playback { id, action } => action.parts(id),
-            Self::ListSounds { lang, format } => Parts::get(path(&["sounds"])).maybe("lang", lang).maybe("format", format),
+            Self::ListSounds { lang, format } => {
+                Parts::get(path(&["sounds"])).maybe("lang", lang).maybe("format", format)
+            }
             Self::GetSound { id } => Parts::get(path(&["sounds", id])),
             Self::Info => Parts::get(path(&["asterisk", "info"])),
             Self::Ping => Parts::get(path(&["asterisk", "ping"])),

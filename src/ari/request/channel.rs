@@ -325,4 +325,3 @@ impl CreateChannel {
             .variables(&self.variables)
     }
 }
-

@@ -101,8 +101,13 @@ fn media_and_recordings() {
         &Request::bridge("b", BridgeAction::Play(BridgePlay { media, announcer_format: None })),
         "POST /bridges/b/play/p%2F1?media=sound%3Ahello%2Cnumber%3A7",
     );
-    let recording =
-        Recording { name: "r".into(), format: "wav".into(), beep: true, max_silence_s: Some(3), ..Recording::default() };
+    let recording = Recording {
+        name: "r".into(),
+        format: "wav".into(),
+        beep: true,
+        max_silence_s: Some(3),
+        ..Recording::default()
+    };
     check(
         &channel(ChannelAction::Record(recording)),
         "POST /channels/1.5/record?name=r&format=wav&maxSilenceSeconds=3&beep=true",
@@ -158,12 +163,8 @@ fn bridges() {
     let make = Request::CreateBridge(make);
     check(&make, "POST /bridges/b1?type=mixing");
     assert_eq!(make.about(), Some(Subject::Bridge("b1".into())));
-    let add = BridgeAction::Add {
-        channels: vec!["1.5".into(), "1.6".into()],
-        role: None,
-        absorb_dtmf: false,
-        mute: true,
-    };
+    let add =
+        BridgeAction::Add { channels: vec!["1.5".into(), "1.6".into()], role: None, absorb_dtmf: false, mute: true };
     check(&Request::bridge("b1", add), "POST /bridges/b1/addChannel?channel=1.5%2C1.6&mute=true");
     check(
         &Request::bridge("b1", BridgeAction::Remove { channels: vec!["1.5".into()] }),
