@@ -88,6 +88,8 @@ pub struct RecordingState {
     pub at: Timestamp,
     /// Whether this is its beginning.
     pub begins: bool,
+    /// A channel that it records.
+    pub chan: Option<ChanKey>,
 }
 
 /// What of an own command is for the audit.

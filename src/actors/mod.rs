@@ -4,7 +4,11 @@ pub mod ari_command;
 pub mod ari_http;
 mod audit;
 pub mod backoff;
+pub mod batch;
+pub mod call;
 pub mod connection;
-#[cfg(test)]
-mod fake_ari;
+pub mod db_writer;
+pub mod journal;
 pub mod messages;
+pub mod registry;
+pub mod source;

@@ -138,6 +138,11 @@ impl Book {
         self.chans.get(&key).map(|c| (&*c.id, c.created))
     }
 
+    /// The uid of the call to which a channel belongs.
+    pub fn call_uid(&self, key: ChanKey) -> Option<String> {
+        self.uid(self.chans.get(&key)?.stays.last()?.call)
+    }
+
     /// Adds one fact.
     pub fn add(&mut self, key: ChanKey, at: Timestamp, fact: Fact) {
         match fact {

@@ -272,6 +272,15 @@ impl Graph {
         self.nodes.get(&key).map(|n| n.last)
     }
 
+    /// A channel that a recording with this target (`channel:ID`, `bridge:ID`) records.
+    pub fn recorded(&self, target: &str) -> Option<ChanKey> {
+        match target.split_once(':')? {
+            ("channel", id) => self.find(id),
+            ("bridge", id) => self.bridges.first_in(id),
+            _ => None,
+        }
+    }
+
     /// A request about this channel was sent.
     pub fn asked(&mut self, command: &str, about: &str) {
         if let Some(key) = self.find(about) {

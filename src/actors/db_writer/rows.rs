@@ -4,11 +4,16 @@ use serde::Serialize;
 
 use crate::actors::batch::{EndpointState, GapRow, RecordingState, Stream};
 use crate::call::{CallChange, CallRow, LegRow};
-use crate::db;
+use crate::db::calls::CallRow as DbCall;
+use crate::db::changes::NewChange;
+use crate::db::endpoints::EndpointRow;
+use crate::db::gaps::GapRow as DbGap;
+use crate::db::legs::LegRow as DbLeg;
+use crate::db::recordings::RecordingRow;
 use crate::model::{CallUid, NodeId, Timestamp};
 
-pub(super) fn call(node: &NodeId, row: &CallRow) -> db::CallRow {
-    db::CallRow {
+pub(super) fn call(node: &NodeId, row: &CallRow) -> DbCall {
+    DbCall {
         uid: CallUid::from_stored(&row.uid),
         node: node.clone(),
         status: row.status,
@@ -42,8 +47,8 @@ pub(super) fn call(node: &NodeId, row: &CallRow) -> db::CallRow {
     }
 }
 
-pub(super) fn leg(node: &NodeId, call_uid: &str, row: LegRow, e164: Option<String>) -> db::LegRow {
-    db::LegRow {
+pub(super) fn leg(node: &NodeId, call_uid: &str, row: LegRow, e164: Option<String>) -> DbLeg {
+    DbLeg {
         call_uid: CallUid::from_stored(call_uid),
         node: node.clone(),
         channel_id: row.channel_id,
@@ -51,7 +56,7 @@ pub(super) fn leg(node: &NodeId, call_uid: &str, row: LegRow, e164: Option<Strin
         stay: i32::try_from(row.stay).unwrap_or(i32::MAX),
         channel_name: row.channel_name,
         role: row.role.to_owned(),
-        endpoint: Some(row.endpoint),
+        endpoint: row.endpoint,
         number: row.number,
         name: row.name,
         number_e164: e164,
@@ -60,7 +65,7 @@ pub(super) fn leg(node: &NodeId, call_uid: &str, row: LegRow, e164: Option<Strin
         ringing_at: row.ringing_at,
         answered_at: row.answered_at,
         ended_at: row.ended_at,
-        hold_ms: Some(row.hold_ms),
+        hold_ms: row.hold_ms,
         cause: row.cause,
         sip_status: row.sip_status,
         protocol_id: row.protocol_id,
@@ -96,7 +101,7 @@ struct Body<'a> {
     incomplete: bool,
 }
 
-pub(super) fn change(node: &NodeId, change: &CallChange, row: Option<&CallRow>) -> db::NewChange {
+pub(super) fn change(node: &NodeId, change: &CallChange, row: Option<&CallRow>) -> NewChange {
     let body = match row {
         Some(row) => serde_json::to_string(&Body {
             status: row.status.as_str(),
@@ -114,7 +119,7 @@ pub(super) fn change(node: &NodeId, change: &CallChange, row: Option<&CallRow>) 
         }),
         None => serde_json::to_string(&serde_json::json!({ "survivor": change.survivor })),
     };
-    db::NewChange {
+    NewChange {
         node: node.clone(),
         at: change.at,
         kind: change.kind.as_str().to_owned(),
@@ -124,8 +129,8 @@ pub(super) fn change(node: &NodeId, change: &CallChange, row: Option<&CallRow>) 
     }
 }
 
-pub(super) fn gap(stream: &Stream, gap: GapRow) -> db::GapRow {
-    db::GapRow {
+pub(super) fn gap(stream: &Stream, gap: GapRow) -> DbGap {
+    DbGap {
         node: stream.node.clone(),
         stream: stream.name.to_string(),
         position: i64::try_from(gap.position).unwrap_or(i64::MAX),
@@ -137,8 +142,8 @@ pub(super) fn gap(stream: &Stream, gap: GapRow) -> db::GapRow {
     }
 }
 
-pub(super) fn endpoint(node: &NodeId, state: EndpointState) -> db::EndpointRow {
-    db::EndpointRow {
+pub(super) fn endpoint(node: &NodeId, state: EndpointState) -> EndpointRow {
+    EndpointRow {
         node: node.clone(),
         tech: state.tech,
         resource: state.resource,
@@ -147,8 +152,8 @@ pub(super) fn endpoint(node: &NodeId, state: EndpointState) -> db::EndpointRow {
     }
 }
 
-pub(super) fn recording(node: &NodeId, recording: RecordingState, call_uid: Option<CallUid>) -> db::RecordingRow {
-    db::RecordingRow {
+pub(super) fn recording(node: &NodeId, recording: RecordingState, call_uid: Option<CallUid>) -> RecordingRow {
+    RecordingRow {
         node: node.clone(),
         name: recording.name,
         target: recording.target,

@@ -164,7 +164,7 @@ impl Entries {
             error!(position, kind = %frame.kind, "the graph failed at an event");
             return self.bad(at, position, "the graph failed at this event", json.as_bytes());
         }
-        self.observe(&frame, at);
+        self.observe(graph, &frame, at);
         let (channel, bridge) = frame.event.subjects();
         let start = json.as_ptr() as usize - self.text.as_ptr() as usize;
         self.events.push(RawEvent {
@@ -178,7 +178,7 @@ impl Entries {
     }
 
     /// What has a table of its own beside the calls.
-    fn observe(&mut self, frame: &Frame<'_>, at: Timestamp) {
+    fn observe(&mut self, graph: &Graph, frame: &Frame<'_>, at: Timestamp) {
         let at = frame.timestamp.unwrap_or(at);
         let mut endpoint = |tech: &str, resource: &str, state: &str| {
             let (tech, resource, state) = (tech.to_owned(), resource.to_owned(), state.to_owned());
@@ -191,14 +191,14 @@ impl Entries {
                     endpoint(tech, resource, &e.device_state.state);
                 }
             }
-            Event::RecordingStarted(e) => self.recording(&e.recording, at, true),
-            Event::RecordingFinished(e) => self.recording(&e.recording, at, false),
-            Event::RecordingFailed(e) => self.recording(&e.recording, at, false),
+            Event::RecordingStarted(e) => self.recording(graph, &e.recording, at, true),
+            Event::RecordingFinished(e) => self.recording(graph, &e.recording, at, false),
+            Event::RecordingFailed(e) => self.recording(graph, &e.recording, at, false),
             _ => {}
         }
     }
 
-    fn recording(&mut self, recording: &LiveRecording<'_>, at: Timestamp, begins: bool) {
+    fn recording(&mut self, graph: &Graph, recording: &LiveRecording<'_>, at: Timestamp, begins: bool) {
         self.recordings.push(RecordingState {
             name: recording.name.to_string(),
             target: recording.target_uri.to_string(),
@@ -207,6 +207,7 @@ impl Entries {
             duration_s: recording.duration,
             at,
             begins,
+            chan: graph.recorded(&recording.target_uri),
         });
     }
 }
