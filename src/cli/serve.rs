@@ -1,0 +1,22 @@
+//! `callcenter serve`: runs the service.
+
+use clap::Args;
+
+use super::Exit;
+use crate::config::Loaded;
+use crate::telemetry::Telemetry;
+
+/// `callcenter serve`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Runs the service: connects to each configured Asterisk, records every call, and serves health and \
+                  state on the loopback interface.\n\nSIGTERM or Ctrl-C stops it in order, a second one at once; \
+                  SIGHUP reads the configuration again where that is safe."
+)]
+pub struct ServeArgs {}
+
+/// Serves until it is told to stop.
+pub(super) fn run(_args: ServeArgs, _loaded: Loaded, _telemetry: Telemetry) -> Exit {
+    eprintln!("serve is not part of this build");
+    Exit::Failed
+}
