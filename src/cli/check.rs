@@ -8,14 +8,15 @@ use serde_json::json;
 use super::Exit;
 use crate::config::{Loaded, environment_name};
 
+/// What it does, for its long help.
+pub(super) const ABOUT: &str = "\
+    Reads the whole configuration and prints what is in force, each key with the file or variable that \
+    it is from and secrets hidden, then each mistake with file, key and what is allowed. Starts nothing \
+    and changes nothing.";
+
 /// `callcenter check`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Reads the whole configuration and prints what is in force, each key with the file or variable that \
-                  it is from and secrets hidden, then each mistake with file, key and what is allowed. Starts nothing \
-                  and changes nothing.",
-    after_long_help = "Exit codes: 0 the service can start, 2 there are mistakes."
-)]
+#[command(after_long_help = "Exit codes: 0 the service can start, 2 there are mistakes.")]
 pub struct CheckArgs {
     /// Print one JSON object instead.
     #[arg(long)]

@@ -7,14 +7,15 @@ use clap_complete::Shell;
 
 use super::{Cli, Exit};
 
+/// What it does, for its long help.
+pub(super) const ABOUT: &str = "\
+    Prints a completion script for a shell, to be put where that shell looks for such.";
+
 /// `callcenter completions`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Prints a completion script for a shell, to be put where that shell looks for such.",
-    after_long_help = "Examples:\n  callcenter completions bash > /etc/bash_completion.d/callcenter\n  \
+#[command(after_long_help = "Examples:\n  callcenter completions bash > /etc/bash_completion.d/callcenter\n  \
                        callcenter completions zsh > ~/.zfunc/_callcenter\n  \
-                       callcenter completions fish > ~/.config/fish/completions/callcenter.fish"
-)]
+                       callcenter completions fish > ~/.config/fish/completions/callcenter.fish")]
 pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]

@@ -8,14 +8,15 @@ use super::Exit;
 use crate::config::Loaded;
 use crate::telemetry::Telemetry;
 
+/// What it does, for its long help.
+pub(super) const ABOUT: &str = "\
+    Runs the service against a built-in simulated Asterisk that plays recorded real calls in a steady \
+    random mix, so that everything can be seen without a PBX. Configured servers are left alone, and \
+    the calls go into a database of their own.";
+
 /// `callcenter demo`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Runs the service against a built-in simulated Asterisk that plays recorded real calls in a steady \
-                  random mix, so that everything can be seen without a PBX. Configured servers are left alone, and \
-                  the calls go into a database of their own.",
-    after_long_help = "Examples:\n  callcenter demo\n  callcenter demo --rate 600 --for 60 --db /tmp/demo.db"
-)]
+#[command(after_long_help = "Examples:\n  callcenter demo\n  callcenter demo --rate 600 --for 60 --db /tmp/demo.db")]
 pub struct DemoArgs {
     /// New calls a minute.
     #[arg(long, value_name = "CALLS_PER_MINUTE", default_value_t = 20,

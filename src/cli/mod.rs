@@ -63,18 +63,25 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the service (the default).
+    #[command(long_about = serve::ABOUT)]
     Serve(ServeArgs),
     /// Show the configuration in force, and every mistake in it.
+    #[command(long_about = check::ABOUT)]
     Check(CheckArgs),
     /// Walk the way from here to a working system, and say what to do.
+    #[command(long_about = doctor::ABOUT)]
     Doctor(DoctorArgs),
     /// Run the service against a built-in simulated Asterisk.
+    #[command(long_about = demo::ABOUT)]
     Demo(DemoArgs),
     /// Feed recorded streams into a database, as fast as it goes.
+    #[command(long_about = replay::ABOUT)]
     Replay(ReplayArgs),
     /// Copy the journal's lines into a file while they come.
+    #[command(long_about = record::ABOUT)]
     Record(RecordArgs),
     /// Print a completion script for a shell.
+    #[command(long_about = completions::ABOUT)]
     Completions(CompletionsArgs),
 }
 

@@ -7,13 +7,14 @@ use clap::Args;
 use super::Exit;
 use crate::config::Loaded;
 
+/// What it does, for its long help.
+pub(super) const ABOUT: &str = "\
+    Copies the lines of the running service's journal into a file while they come, until it is told to \
+    stop. `callcenter replay` reads such files.";
+
 /// `callcenter record`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Copies the lines of the running service's journal into a file while they come, until it is told to \
-                  stop. `callcenter replay` reads such files.",
-    after_long_help = "Examples:\n  callcenter record today.jsonl"
-)]
+#[command(after_long_help = "Examples:\n  callcenter record today.jsonl")]
 pub struct RecordArgs {
     /// The file; lines are added at its end.
     #[arg(value_name = "FILE")]

@@ -7,15 +7,16 @@ use clap::Args;
 use super::Exit;
 use crate::config::Loaded;
 
+/// What it does, for its long help.
+pub(super) const ABOUT: &str = "\
+    Feeds recorded streams (the journal's lines: event, gap, snapshot ...) through the same registry, \
+    call logic and writer as the service into a database, as fast as it goes, then prints how many \
+    events, calls and gaps there were.\n\nEach batch commits how far it is in which stream: a second \
+    run changes nothing, and a broken run goes on where it stopped.";
+
 /// `callcenter replay`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Feeds recorded streams (the journal's lines: event, gap, snapshot ...) through the same registry, \
-                  call logic and writer as the service into a database, as fast as it goes, then prints how many \
-                  events, calls and gaps there were.\n\nEach batch commits how far it is in which stream: a second \
-                  run changes nothing, and a broken run goes on where it stopped.",
-    after_long_help = "Examples:\n  callcenter replay monday.jsonl tuesday.jsonl.gz --db week.db --node office"
-)]
+#[command(after_long_help = "Examples:\n  callcenter replay monday.jsonl tuesday.jsonl.gz --db week.db --node office")]
 pub struct ReplayArgs {
     /// Streams in order of time, JSON lines, also gzipped (.gz).
     #[arg(required = true, value_name = "FILE")]

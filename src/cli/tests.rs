@@ -72,6 +72,15 @@ fn the_help_names_every_exit_code() {
 }
 
 #[test]
+fn each_command_explains_itself() {
+    for command in Cli::command().get_subcommands_mut() {
+        let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+        assert!(long.len() > 60, "{}: {long:?}", command.get_name());
+        assert!(command.get_about().is_some());
+    }
+}
+
+#[test]
 fn check_shows_each_key_with_its_source() {
     let loaded = loaded(&[("ARI_URL", "http://h/ari"), ("ARI_PASSWORD", "hush"), ("CALLCENTER_LINES_TRUNKS", "a,b")]);
     let report = check::text_report(&loaded);
@@ -107,6 +116,6 @@ fn check_shows_each_mistake() {
 fn completions_know_the_commands() {
     for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish] {
         let script = String::from_utf8(completions::script(shell)).unwrap();
-        assert!(script.contains("replay") && script.contains("--config"), "{shell}");
+        assert!(script.contains("replay") && script.contains("doctor"), "{shell}");
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn apply(mut figment: Figment, given: Vec<Given>, mistakes: &mut Vec<
                 used.push(name);
                 match parse(key, default, &variable.text) {
                     Ok(value) => figment = figment.merge(layer(key, value, variable.origin)),
-                    Err(mistake) => mistakes.push(mistake.from_source(variable.origin)),
+                    Err(mistake) => mistakes.push(mistake.in_source(variable.origin)),
                 }
             }
         } else if let Some((index, field)) = server_variable(&name) {
@@ -167,7 +167,9 @@ fn unknown(name: &str, origin: &Origin) -> Mistake {
         .collect();
     let rest = name.strip_prefix("CALLCENTER_").unwrap_or(name);
     let direct = names.iter().find(|(guess, real)| guess == name || real == rest).map(|(_, real)| real.as_str());
-    let meant = direct.or_else(|| keys::nearest(name, names.iter().map(|(_, real)| real.as_str())));
+    // The common beginning says nothing about likeness.
+    let ends = names.iter().filter_map(|(_, real)| real.strip_prefix("CALLCENTER_"));
+    let meant = direct.map(str::to_owned).or_else(|| keys::nearest(rest, ends).map(|end| format!("CALLCENTER_{end}")));
     let hint = meant.map(|meant| format!("Did you mean {meant}? ")).unwrap_or_default();
     let rule = "Allowed: CALLCENTER_<SECTION>_<KEY> of a key in config/default.toml.";
     Mistake::of_source(origin, format!("No key has this name. {hint}{rule}"))

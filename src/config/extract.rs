@@ -51,7 +51,7 @@ fn refuse_numbers_for_texts(figment: &Figment, all: &mut Value, mistakes: &mut V
             continue;
         };
         let found = shown(&key, &value.to_actual());
-        mistakes.push(Mistake::at(key, found, "Allowed: a text in quotes.").from_source(layer::origin(figment, value)));
+        mistakes.push(Mistake::at(key, found, "Allowed: a text in quotes.").in_source(layer::origin(figment, value)));
         remove(all, &path);
     }
 }
@@ -195,10 +195,9 @@ fn expected_sentence(key: &str, expected: &str) -> String {
 /// An unknown key: what was meant, and what there is.
 fn unknown_field(field: &str, known: &[&str]) -> String {
     let elsewhere = keys::keys();
-    let hint = keys::nearest(field, known.iter().copied()).or_else(|| {
-        // Perhaps a right key in a wrong section.
-        elsewhere.iter().find(|key| key.rsplit('.').next() == Some(field)).map(String::as_str)
-    });
+    // Perhaps a right key in a wrong section; else a slip of the pen.
+    let moved = elsewhere.iter().find(|key| key.rsplit('.').next() == Some(field)).map(String::as_str);
+    let hint = moved.or_else(|| keys::nearest(field, known.iter().copied()));
     let hint = hint.map(|name| format!("Did you mean {name}? ")).unwrap_or_default();
     format!("There is no such key. {hint}Allowed here: {}.", known.join(", "))
 }

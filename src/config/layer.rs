@@ -89,7 +89,7 @@ pub(super) fn read_toml(path: &Path) -> Result<Layer, Mistake> {
     let values = Value::serialize(&table).ok().and_then(Value::into_dict).unwrap_or_default();
     if values.get("asterisk").is_some_and(|value| value.as_array().is_none()) {
         let sentence = "Each server is a table of its own in a list: write [[asterisk]], with two brackets.";
-        return Err(Mistake::at("asterisk", "no list", sentence).from_source(shown));
+        return Err(Mistake::at("asterisk", "no list", sentence).in_source(shown));
     }
     Ok(Layer { origin: Origin::File(path.to_owned()), values })
 }

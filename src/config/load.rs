@@ -166,7 +166,7 @@ fn rust_log_mistake(text: &str) -> Option<Mistake> {
 /// Names the file or variable of each mistake.
 fn with_sources(found: Vec<Mistake>, origins: &BTreeMap<String, Origin>) -> impl Iterator<Item = Mistake> {
     found.into_iter().map(|mistake| match origins.get(&mistake.key) {
-        Some(origin) => mistake.from_source(origin),
+        Some(origin) => mistake.in_source(origin),
         None => mistake,
     })
 }

@@ -29,7 +29,7 @@ impl Mistake {
     }
 
     /// The same with its source.
-    pub(super) fn from_source(mut self, source: impl fmt::Display) -> Self {
+    pub(super) fn in_source(mut self, source: impl fmt::Display) -> Self {
         self.source = Some(source.to_string());
         self
     }

@@ -48,8 +48,10 @@ fn servers(servers: &[Asterisk], mistakes: &mut Vec<Mistake>) {
             wrong("name", format!("{:?}", server.name), &sentence);
         }
         if let Some(first) = apps.insert((server.url.trim_end_matches('/'), server.app.as_str()), index) {
-            let sentence =
-                format!("Server {} has the same url and app; they would take it from each other.", first + 1);
+            let sentence = format!(
+                "Server {} has the same url and app, and would lose its events. Allowed: another app.",
+                first + 1
+            );
             wrong("app", format!("{:?}", server.app), &sentence);
         }
     }

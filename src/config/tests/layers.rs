@@ -155,6 +155,7 @@ fn unknown_variables_are_refused_with_the_nearest() {
         Setup::new().var(wrong, "1").one_mistake(&[wrong, meant]);
         Setup::new().dot_env(&format!("{wrong}=1\n")).one_mistake(&[wrong, meant, ".env"]);
     }
+    assert!(!Setup::new().var("CALLCENTER_XYZ", "1").mistakes()[0].contains("Did you mean"));
     assert_eq!(Setup::new().var("CALLCENTER_TEST_ROOT", "/x").mistakes(), [""; 0]);
 }
 

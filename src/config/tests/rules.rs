@@ -43,7 +43,7 @@ fn defaults_and_right_examples_have_no_mistake() {
     for url in ["ws://h/ari", "wss://h:8089/asterisk/ari/", "https://[::1]:8089/ari", "http://pbx.example"] {
         accepted(|config| config.asterisk[0].url = url.into());
     }
-    accepted(|config| config.log.level = "warn,callcenter::actors[call]=trace, hyper=off".into());
+    accepted(|config| config.log.level = "warn,callcenter::actors[call]=trace,hyper=off".into());
     accepted(|config| config.ari.event_filter = vec!["EventOfTomorrow".into(), "DeviceStateChanged".into()]);
     accepted(|config| config.lines.trunks = vec!["PJSIP/{a,b}-*".into()]);
 }
@@ -71,7 +71,9 @@ fn servers() {
         wrong("asterisk[1].name", &["1 to 32 of a-z"], |config| config.asterisk[0].name = name.into());
     }
     wrong("asterisk[2].name", &["\"one\"", "Server 1"], |config| config.asterisk[1].name = "one".into());
-    wrong("asterisk[2].app", &["\"app-one\"", "same url and app"], |config| config.asterisk[1].app = "app-one".into());
+    wrong("asterisk[2].app", &["\"app-one\"", "same url and app", "another app"], |config| {
+        config.asterisk[1].app = "app-one".into()
+    });
     for app in ["", "a,b", "a b", "a?b", "a&b", &"x".repeat(80)] {
         wrong("asterisk[1].app", &["1 to 79 characters"], |config| config.asterisk[0].app = app.into());
     }
@@ -94,9 +96,7 @@ fn certificate_authorities() {
     let broken = setup.file("broken.pem", "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n");
     let cut = setup.file("cut.pem", "-----BEGIN CERTIFICATE-----\nMIIBeDCCAR+gAwIB\n-----END CERTIFICATE-----\n");
     let missing = setup.dir.path().join("missing.pem");
-    for (path, part) in
-        [(empty, "no certificate"), (broken, "damaged"), (cut, "damaged"), (missing, "can't be read")]
-    {
+    for (path, part) in [(empty, "no certificate"), (broken, "damaged"), (cut, "damaged"), (missing, "can't be read")] {
         wrong("asterisk[1].ca_file", &[part, "PEM certificates"], |config| config.asterisk[0].ca_file = Some(path));
     }
 }
