@@ -53,7 +53,7 @@ fn arguments_are_read() {
 
 #[test]
 fn wrong_usage_is_refused() {
-    for words in ["replay", "replay a.jsonl", "replay a --db x --node Büro", "demo --rate 0", "doctor --wait x", "what"]
+    for words in ["replay", "replay a.jsonl", "replay a --db x --node Bär", "demo --rate 0", "doctor --wait x", "what"]
     {
         assert!(parse(words).unwrap_err().use_stderr(), "{words}");
     }

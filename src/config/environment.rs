@@ -175,7 +175,7 @@ fn unknown(name: &str, origin: &Origin) -> Mistake {
     Mistake::of_source(origin, format!("No key has this name. {hint}{rule}"))
 }
 
-/// Of an unknown `ARI_` name the end that was probably meant. Other programs use that beginning too, so it must be near.
+/// Of an unknown `ARI_` name the end that was probably meant. Other programs use that beginning too: it must be near.
 fn slip(rest: &str) -> Option<&'static str> {
     let near = |end: &&str| {
         (rest.len() >= 3 && end.starts_with(rest)) || (rest.len() > 4 && strsim::damerau_levenshtein(rest, end) <= 2)

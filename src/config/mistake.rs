@@ -7,7 +7,7 @@ use serde::Serialize;
 /// One thing that is wrong. No mistake ever holds a password: of a secret it says only that it was one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mistake {
-    /// The key: `database.batch_rows`, `asterisk[2].url` (servers are counted from 1). Empty when a whole file is meant.
+    /// The key: `database.batch_rows`, `asterisk[2].url` (servers count from 1). Empty when a whole file is meant.
     pub key: String,
     /// The file or the environment variable that it stands in, where known.
     pub source: Option<String>,
