@@ -7,6 +7,7 @@ use tracing::{debug, warn};
 
 use super::ari_command::{AriCommand, Ask as AriAsk};
 use super::batch::Slot;
+use super::link::Link;
 use super::registry::{CallExited, Registry};
 use crate::ari::request::{ChannelAction, ContinueAt, Request};
 use crate::call::{Ask, ChanKey, Effect, Input, Leg};
@@ -39,12 +40,12 @@ pub struct CallActor {
     id: Arc<str>,
     leg: Leg,
     registry: Addr<Registry>,
-    commands: Option<Addr<AriCommand>>,
+    commands: Option<Link<AriCommand>>,
 }
 
 impl CallActor {
     /// The actor for this leg.
-    pub fn new(key: ChanKey, id: Arc<str>, leg: Leg, registry: Addr<Registry>, commands: Option<Addr<AriCommand>>) -> Self {
+    pub fn new(key: ChanKey, id: Arc<str>, leg: Leg, registry: Addr<Registry>, commands: Option<Link<AriCommand>>) -> Self {
         Self { key, id, leg, registry, commands }
     }
 
@@ -55,7 +56,7 @@ impl CallActor {
         };
         let message = AriAsk { request, who: format!("rule:{}", ask.rule) };
         // The reply reaches this leg through the journal, as an input in order; here only the sending matters.
-        if let Err(error) = commands.try_send(message) {
+        if let Err(error) = commands.get().try_send(message) {
             warn!(channel = %self.id, %error, "a request could not be handed over");
         }
     }

@@ -20,7 +20,7 @@ use serde::Serialize;
 use tracing::{error, info, warn};
 
 use super::batch::{Committed, Stream, Write, WriteBatch};
-use super::messages::wall_clock;
+use super::messages::{Exited, wall_clock};
 use crate::call::Book;
 use crate::config;
 use crate::db;
@@ -71,6 +71,11 @@ pub struct Follow {
     /// Who.
     pub registry: Recipient<Committed>,
 }
+
+/// Names who is told when the writer fails.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Watch(pub Recipient<Exited>);
 
 /// How is the writer?
 #[derive(Clone, Copy, Debug, Message)]
@@ -145,6 +150,7 @@ pub struct DbWriter {
     sweep: Sweep,
     rest_until: Instant,
     view: WriterView,
+    failed: Option<Recipient<Exited>>,
 }
 
 /// Why the writer can't begin.
@@ -188,6 +194,7 @@ impl DbWriter {
             sweep: Sweep::default(),
             rest_until: Instant::now(),
             view: WriterView::default(),
+            failed: None,
         })
     }
 
@@ -312,8 +319,10 @@ impl Actor for DbWriter {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         if std::thread::panicking() {
-            error!("the writer failed; the process ends and shall be started again: the journal holds what is not written");
-            System::try_current().inspect(|system| system.stop_with_code(1));
+            error!("the writer failed; everything is started again, the journal holds what is not written");
+            if let Some(failed) = &self.failed {
+                failed.do_send(Exited { node: NodeId::new(""), who: "db_writer", panicked: true });
+            }
         }
     }
 }
@@ -335,6 +344,14 @@ impl Handler<Attach> for DbWriter {
         };
         self.streams.insert(attach.stream, state);
         Ok(start)
+    }
+}
+
+impl Handler<Watch> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, Watch(who): Watch, _: &mut Self::Context) {
+        self.failed = Some(who);
     }
 }
 
@@ -374,6 +391,14 @@ impl Handler<Flush> for DbWriter {
     fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
         self.flushing = false;
         self.flush(ctx);
+    }
+}
+
+impl Handler<super::messages::Stop> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, _: super::messages::Stop, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

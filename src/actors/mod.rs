@@ -9,6 +9,8 @@ pub mod call;
 pub mod connection;
 pub mod db_writer;
 pub mod journal;
+pub mod link;
 pub mod messages;
 pub mod registry;
 pub mod source;
+pub mod supervisor;

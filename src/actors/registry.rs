@@ -16,6 +16,8 @@ use tracing::{error, info, warn};
 use super::ari_command::AriCommand;
 use super::batch::{Committed, Slot, Stream, Write};
 use super::call::{CallActor, Inputs, Retire};
+use super::link::Link;
+use super::messages::{Exited, Stop};
 use super::journal::{Appended, Chunk, Journal, JournalError, Position, Trim};
 use crate::call::{ChanKey, Fact, Graph, GraphLimits, Input, Leg};
 use crate::config;
@@ -35,7 +37,7 @@ pub struct RegistrySetup {
     /// Where batches go.
     pub writer: Recipient<Write>,
     /// Who asks Asterisk; none when a recording is replayed.
-    pub commands: Option<Addr<AriCommand>>,
+    pub commands: Option<Link<AriCommand>>,
     /// The journal, to be told what it may delete.
     pub journal: Option<Addr<Journal>>,
     /// Limits.
@@ -44,6 +46,8 @@ pub struct RegistrySetup {
     pub committed: u64,
     /// Requests are sent only for what stands behind this position; before it is the past.
     pub live_from: u64,
+    /// Told when this actor ends.
+    pub exited: Option<Recipient<Exited>>,
     /// Told once, when the stream has ended and all of it is committed, or why it could not be read on.
     pub finished: Option<oneshot::Sender<Result<RegistryView, String>>>,
 }
@@ -270,7 +274,15 @@ impl Actor for Registry {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(256);
+        self.announce();
         self.pump(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if let Some(exited) = &self.setup.exited {
+            let panicked = std::thread::panicking();
+            exited.do_send(Exited { node: self.setup.stream.node.clone(), who: "registry", panicked });
+        }
     }
 }
 
@@ -324,6 +336,14 @@ impl Handler<CallExited> for Registry {
         let mut entries = Entries::new(bytes::Bytes::new());
         entries.fact(exited.key, at, Fact::Broken);
         self.ship(entries, false, false, ctx);
+    }
+}
+
+impl Handler<Stop> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 
