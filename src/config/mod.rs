@@ -1,7 +1,7 @@
 //! The configuration: one struct a section.
 
-mod secret;
 mod sections;
+mod secret;
 
 pub use secret::Secret;
 pub use sections::{Ari, Asterisk, Calls, Database, Http, Journal, Lines, Log, LogFormat, Report, Synchronous};
