@@ -163,19 +163,19 @@ impl AriCommand {
     }
 
     fn count(&mut self, request: &Request, answer: &Answer) {
-        let (node, method, path) = (&self.setup.node, request.method().as_str(), request.path());
-        let ms = answer.took.as_millis();
+        let (node, method) = (&self.setup.node, request.method().as_str());
+        let ms = answer.took.as_secs_f64() * 1e3;
         self.view.retried += u64::from(answer.retried);
         if answer.outcome.is_done() {
             self.view.done += 1;
-            debug!(%node, "{method} {path}: done in {ms} ms");
+            debug!(%node, "{method} {}: done in {ms:.1} ms", request.path());
             return;
         }
         *self.view.failed.entry(answer.outcome.word()).or_default() += 1;
         match answer.outcome {
             // A channel that hung up before its command came is everyday life.
             Outcome::Gone(_) | Outcome::Unset | Outcome::NotInStasis | Outcome::Done { .. } => {
-                debug!(%node, "{method} {path}: {}", answer.outcome);
+                debug!(%node, "{method} {}: {}", request.path(), answer.outcome);
             }
             Outcome::Conflict(_)
             | Outcome::Refused(_)
@@ -188,7 +188,7 @@ impl AriCommand {
             | Outcome::Expired
             | Outcome::QueueFull
             | Outcome::Other { .. } => {
-                let failure = format!("{method} {path}: {} ({ms} ms)", answer.outcome);
+                let failure = format!("{method} {}: {} ({ms:.1} ms)", request.path(), answer.outcome);
                 warn!(%node, "{failure}");
                 self.view.last_failure = Some((wall_clock(), failure));
             }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The longest span, whatever is configured: nobody waits longer than a day for a phone system.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
 /// Jittered exponential backoff. Each wait lies between half and all of a span that doubles from `min` to `max`, so
 /// that many clients of one server don't come back in step.
 pub struct Backoff {
@@ -19,8 +22,8 @@ impl Backoff {
 
     /// Jitter from `jitter`: 0 is the shortest wait, 1 the longest.
     pub fn with_jitter(min: Duration, max: Duration, jitter: impl FnMut() -> f64 + 'static) -> Self {
-        let min = min.max(Duration::from_millis(1));
-        Self { min, max: max.max(min), span: min, jitter: Box::new(jitter) }
+        let min = min.clamp(Duration::from_millis(1), LONGEST);
+        Self { min, max: max.clamp(min, LONGEST), span: min, jitter: Box::new(jitter) }
     }
 
     /// The next wait; the one after it may be twice as long.
@@ -74,7 +77,7 @@ mod tests {
     fn absurd_limits_still_give_a_wait() {
         let mut backoff = Backoff::with_jitter(Duration::ZERO, Duration::ZERO, || f64::MAX);
         assert_eq!(backoff.next_wait(), Duration::from_millis(1));
-        let mut backoff = Backoff::with_jitter(Duration::MAX, Duration::ZERO, || 2.0);
-        assert_eq!(backoff.next_wait(), Duration::MAX);
+        let mut backoff = Backoff::with_jitter(Duration::MAX, Duration::MAX, || 2.0);
+        assert_eq!(backoff.next_wait(), LONGEST);
     }
 }

@@ -163,7 +163,8 @@ async fn rest(server: Rc<Server>, mut stream: TcpStream, welcome: bool) -> std::
         } else {
             (401, json!({"message": "Authentication required"}))
         };
-        let body = body.to_string();
+        // As with `pretty = yes` in ari.conf.
+        let body = serde_json::to_string_pretty(&body).unwrap();
         let answer = format!(
             "HTTP/1.1 {status} X\r\nDate: Sun, 22 Nov 2026 15:33:58 GMT\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
@@ -280,6 +281,7 @@ impl Handler<AppendEntry> for Memory {
                 format!("gap {}", gap.reason)
             }
             EntryBody::Snapshot(json) => {
+                assert!(!json.get().contains('\n'), "an entry is one line");
                 self.0.snapshots.borrow_mut().push(serde_json::from_str(json.get()).unwrap());
                 "snapshot".into()
             }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::outbox::Outbox;
-use super::prepare::Prepare;
+use super::prepare::{Application, Prepare};
 use super::session::{Ended, Session};
 use super::status::{Shared, State};
 use super::{ConnectionSetup, Control};
@@ -109,15 +109,20 @@ impl Life {
     async fn listen(&mut self, socket: Socket, began: Instant) -> Ended {
         let session = Session::begin(self, socket);
         let prepare = Prepare::new(self, &session, began);
-        let (ended, certain) = session.run(prepare).await;
+        let (ended, hearing) = session.run(prepare).await;
+        let certain = hearing.end(&self.outbox, self.heard.clone());
         let refused = self.outbox.take_failure();
-        let since = refused.map_or(certain, |lost| lost.min(certain));
         let reason = match &ended {
             Ended::Stopped => "service was not running".to_owned(),
             Ended::Replaced => "another client took the application".to_owned(),
             Ended::Lost { reason, .. } => reason.clone(),
         };
-        self.heard = Some(Gap { since, reason });
+        // After a session that gave nothing, the gap before it goes on.
+        let mut heard = certain.map(|since| Gap { since, reason }).or_else(|| self.heard.take());
+        if let (Some(gap), Some(lost)) = (heard.as_mut(), refused) {
+            gap.since = gap.since.min(lost);
+        }
+        self.heard = heard;
         ended
     }
 
@@ -139,7 +144,7 @@ impl Life {
             }
             (false, false) => warn!(%node, "no connection: {reason}; again in {ms} ms"),
             // The same as last time: said once, not every ten seconds for a night.
-            (false, true) => debug!(%node, "still no connection: {reason}; again in {ms} ms"),
+            (_, true) => debug!(%node, "still no connection: {reason}; again in {ms} ms"),
         }
         tokio::select! {
             () = self.control.stopping() => false,
@@ -160,9 +165,17 @@ impl Life {
             ));
         }
         warn!(%node, "yielded: another client took the application '{app}'; waiting until it is free");
-        let look = Request::application(app, ApplicationAction::Get);
         let pause = Duration::from_millis(self.ari.yield_check_ms);
+        let mut holder = Holder::default();
         loop {
+            let free = tokio::select! {
+                () = self.control.stopping() => return false,
+                free = holder.gone(&self.client, app) => free,
+            };
+            if free {
+                info!(%node, "the application '{app}' is free again");
+                return true;
+            }
             tokio::select! {
                 () = self.control.stopping() => return false,
                 () = self.control.take_back_asked.notified() => {
@@ -171,15 +184,30 @@ impl Life {
                 }
                 () = tokio::time::sleep(pause) => {}
             }
-            let answer = tokio::select! {
-                () = self.control.stopping() => return false,
-                answer = self.client.ask(&look) => answer,
-            };
-            if matches!(answer.outcome, Outcome::Gone(_)) {
-                info!(%node, "the application '{app}' is free again");
-                return true;
-            }
-            debug!(%node, "still yielded: {}", answer.outcome);
         }
+    }
+}
+
+/// The client that took our application, as far as `GET /applications/APP` shows it.
+#[derive(Default)]
+struct Holder {
+    /// Whether it was seen subscribed to everything.
+    listened: bool,
+}
+
+impl Holder {
+    /// Whether it has gone. Usually the application object goes with its client (404). One that is kept by an explicit
+    /// subscription, or by a channel in Stasis, stays, but loses its subscriptions to everything when its client goes.
+    async fn gone(&mut self, client: &AriClient, app: &str) -> bool {
+        let answer = client.ask(&Request::application(app, ApplicationAction::Get)).await;
+        if matches!(answer.outcome, Outcome::Gone(_)) {
+            return true;
+        }
+        let Some(shown) = answer.outcome.body().and_then(|b| serde_json::from_slice::<Application>(b).ok()) else {
+            debug!("whether '{app}' is free can't be seen now: {}", answer.outcome);
+            return false;
+        };
+        self.listened |= shown.hears_everything();
+        self.listened && shown.hears_nothing_whole()
     }
 }

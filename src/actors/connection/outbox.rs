@@ -101,11 +101,16 @@ impl Outbox {
 
     /// Puts in another entry, stamped now.
     pub(super) fn entry(&self, entry: EntryBody) {
+        self.entry_at(wall_clock(), entry);
+    }
+
+    /// Puts in another entry with its own time.
+    pub(super) fn entry_at(&self, at: f64, entry: EntryBody) {
         let bytes = match &entry {
             EntryBody::Snapshot(json) => json.get().len(),
             EntryBody::Gap(_) | EntryBody::Command(_) | EntryBody::Reply(_) | EntryBody::Bad(_) => 256,
         };
-        self.0.queue.borrow_mut().push_back(Item::Entry(AppendEntry { at: wall_clock(), entry }, bytes));
+        self.0.queue.borrow_mut().push_back(Item::Entry(AppendEntry { at, entry }, bytes));
         self.0.bytes.set(self.0.bytes.get() + bytes);
         self.0.filled.notify_one();
     }

@@ -47,6 +47,10 @@ pub(super) struct Prepare {
     outbox: Outbox,
     status: Shared,
     hearing: Rc<Hearing>,
+    /// The gap that ends with this session.
+    heard: Option<Gap>,
+    /// When the handshake was done, seconds since 1970.
+    opened: f64,
     root: String,
     /// When the connect began.
     began: Instant,
@@ -54,7 +58,7 @@ pub(super) struct Prepare {
 
 /// What `GET /applications/APP` shows of its subscriptions.
 #[derive(Deserialize)]
-struct Application {
+pub(super) struct Application {
     channel_ids: Vec<String>,
     bridge_ids: Vec<String>,
     endpoint_ids: Vec<String>,
@@ -62,6 +66,16 @@ struct Application {
 }
 
 impl Application {
+    /// Whether every kind of event comes whole.
+    pub(super) fn hears_everything(&self) -> bool {
+        self.missing().is_empty()
+    }
+
+    /// Whether no kind of event comes whole.
+    pub(super) fn hears_nothing_whole(&self) -> bool {
+        self.missing().len() == 4
+    }
+
     /// The event sources whose subscription to everything is missing, as `eventSource` names them.
     fn missing(&self) -> Vec<String> {
         let everything = |ids: &[String]| ids.iter().any(|id| id.starts_with("__AST_") && id.ends_with("_ALL_TOPIC"));
@@ -104,6 +118,8 @@ impl Prepare {
             outbox: life.outbox.clone(),
             status: life.status.clone(),
             hearing: session.hearing.clone(),
+            heard: life.heard.clone(),
+            opened: session.hearing.certain.get(),
             root: life.http.root().to_owned(),
             began,
         }
@@ -139,20 +155,26 @@ impl Prepare {
     async fn subscribe(&self) -> Result<(), String> {
         let missing = self.look().await?.missing();
         let found = if missing.is_empty() { SubscribeAll::Ok } else { self.repair(missing).await? };
-        if found == SubscribeAll::Repaired {
-            // Until now only a part was heard: a gap of its own.
-            let gap = Gap { since: self.hearing.certain.get(), reason: "subscribeAll was not in force".into() };
-            self.outbox.entry(EntryBody::Gap(gap));
+        if let Some(gap) = &self.heard {
+            let lost = self.opened - gap.since;
+            info!(node = %self.node, "nothing was heard for {lost:.1} s: {}", gap.reason);
         }
-        self.hearing.certain.set(wall_clock());
-        self.hearing.everything.set(true);
+        let gap = if found == SubscribeAll::Repaired {
+            // Only a part was heard until now.
+            let why = "subscribeAll was not in force";
+            let before = self.heard.clone().map(|g| Gap { reason: format!("{}; then {why}", g.reason), ..g });
+            Some((wall_clock(), before.unwrap_or_else(|| Gap { since: self.opened, reason: why.into() })))
+        } else {
+            self.heard.clone().map(|gap| (self.opened, gap))
+        };
+        self.hearing.begin(&self.outbox, gap);
         self.status.borrow_mut().view.subscribe_all = found;
         Ok(())
     }
 
     async fn repair(&self, missing: Vec<String>) -> Result<SubscribeAll, String> {
-        warn!(node = %self.node, "subscribeAll is not in force for {}: repairing", missing.join(" "));
-        let names = missing.join(" ");
+        let names = missing.join(" ").replace(':', "");
+        warn!(node = %self.node, "subscribeAll is not in force for {names}: repairing");
         let answer = self.audited(&self.about_app(ApplicationAction::Subscribe(missing))).await;
         let left = self.look().await?.missing();
         if left.is_empty() {

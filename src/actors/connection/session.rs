@@ -1,15 +1,17 @@
 //! One socket, from the handshake to its end. Reading waits for nothing but the socket.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
-use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Control;
 use super::life::Life;
@@ -18,7 +20,7 @@ use super::prepare::Prepare;
 use super::status::{Shared, State};
 use crate::actors::ari_http::Socket;
 use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
-use crate::ari::entry::BadFrame;
+use crate::ari::entry::{BadFrame, Gap};
 use crate::model::{NodeId, Timestamp};
 
 /// Frames read before others on this thread get their turn.
@@ -27,6 +29,10 @@ const BATCH: usize = 256;
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// `ApplicationReplaced` is a short event; longer frames are not searched for it.
 const REPLACED_MAX_BYTES: usize = 1_024;
+/// No configured interval is longer than this, milliseconds: moments would overflow.
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
+/// The search for it, prepared once.
+static REPLACED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ApplicationReplaced"));
 /// Seconds between two looks at Asterisk's clock in its events.
 const CLOCK_EVERY_S: f64 = 1.0;
 
@@ -45,18 +51,65 @@ pub(super) enum Ended {
     },
 }
 
-/// Until when everything was certainly heard. It moves only once Asterisk is known to send everything.
-#[derive(Debug)]
+/// Until when everything was certainly heard. It moves only once Asterisk is known to send everything; frames that come
+/// earlier are held back, so that the gap before them stands before them in the journal, whatever happens meanwhile.
 pub(super) struct Hearing {
     pub(super) certain: Cell<f64>,
-    pub(super) everything: Cell<bool>,
+    everything: Cell<bool>,
+    held: RefCell<Vec<Frame>>,
+    held_bytes: Cell<usize>,
 }
 
 impl Hearing {
+    fn new(now: f64) -> Self {
+        Self {
+            certain: Cell::new(now),
+            everything: Cell::new(false),
+            held: RefCell::default(),
+            held_bytes: Cell::new(0),
+        }
+    }
+
     fn until(&self, at: f64) {
         if self.everything.get() {
             self.certain.set(at);
         }
+    }
+
+    fn keep(&self, outbox: &Outbox, frame: Frame) {
+        if self.everything.get() {
+            self.certain.set(frame.at);
+            outbox.frame(frame);
+        } else {
+            self.held_bytes.set(self.held_bytes.get() + frame.body.len());
+            self.held.borrow_mut().push(frame);
+        }
+    }
+
+    /// From now on everything is heard: `gap`, if there was one, ends at its moment and goes into the journal, then
+    /// whatever was held back.
+    pub(super) fn begin(&self, outbox: &Outbox, gap: Option<(f64, Gap)>) {
+        if let Some((at, gap)) = gap {
+            outbox.entry_at(at, EntryBody::Gap(gap));
+        }
+        self.held.take().into_iter().for_each(|frame| outbox.frame(frame));
+        self.held_bytes.set(0);
+        self.certain.set(wall_clock());
+        self.everything.set(true);
+    }
+
+    /// The session is over: until when everything was certainly heard, `None` if it gave the journal nothing. What came
+    /// before it was known whether everything comes is kept all the same: the gap before it ends with the handshake,
+    /// and the next one begins there.
+    pub(super) fn end(&self, outbox: &Outbox, gap: Option<Gap>) -> Option<f64> {
+        let certain = self.certain.get();
+        if !self.everything.get() {
+            if self.held.borrow().is_empty() {
+                return None;
+            }
+            self.begin(outbox, gap.map(|gap| (certain, gap)));
+        }
+        Some(certain)
     }
 }
 
@@ -78,15 +131,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// The handshake is done. A gap, if there was one, ends here and goes into the journal before any frame, so that no
-    /// crash can lose it.
-    pub(super) fn begin(life: &mut Life, socket: Socket) -> Self {
+    /// The handshake is done.
+    pub(super) fn begin(life: &Life, socket: Socket) -> Self {
         let now = wall_clock();
-        if let Some(gap) = &life.heard {
-            let lost = now - gap.since;
-            info!(node = %life.node, "nothing was heard for {lost:.1} s: {}", gap.reason);
-            life.outbox.entry(EntryBody::Gap(gap.clone()));
-        }
         {
             let mut status = life.status.borrow_mut();
             status.enter(State::Connected);
@@ -100,18 +147,18 @@ impl Session {
             outbox: life.outbox.clone(),
             status: life.status.clone(),
             control: life.control.clone(),
-            hearing: Rc::new(Hearing { certain: Cell::new(now), everything: Cell::new(false) }),
+            hearing: Rc::new(Hearing::new(now)),
             began,
             last_heard: began,
-            dead_after: Duration::from_millis(life.ari.dead_after_ms),
-            ping_every: Duration::from_millis(life.ari.ping_interval_ms.max(1)),
+            dead_after: Duration::from_millis(life.ari.dead_after_ms.clamp(1, DAY_MS)),
+            ping_every: Duration::from_millis(life.ari.ping_interval_ms.clamp(1, DAY_MS)),
             ping: (0, now),
             clock_seen: 0.0,
         }
     }
 
-    /// Reads until the end; says how it ended and until when everything was certainly heard.
-    pub(super) async fn run(mut self, prepare: Prepare) -> (Ended, f64) {
+    /// Reads until the end; says how it ended and what was heard.
+    pub(super) async fn run(mut self, prepare: Prepare) -> (Ended, Rc<Hearing>) {
         let ended = match self.read(prepare).await {
             Ok(()) => {
                 self.close().await;
@@ -127,7 +174,7 @@ impl Session {
             }
             Err(End::Broken(reason)) => Ended::Lost { reason, lasted: self.lasted() },
         };
-        (ended, self.hearing.certain.get())
+        (ended, self.hearing)
     }
 
     /// `Ok` when told to stop.
@@ -162,7 +209,7 @@ impl Session {
             left -= 1;
             next = if left == 0 { None } else { self.socket.next().now_or_never() };
         }
-        let waiting = self.outbox.waiting_bytes();
+        let waiting = self.outbox.waiting_bytes() + self.hearing.held_bytes.get();
         self.status.borrow_mut().view.waiting_bytes = waiting;
         if waiting > WAITING_BYTES {
             return Err(End::OnPurpose(format!("the journal is too slow: {waiting} bytes wait for it")));
@@ -172,7 +219,7 @@ impl Session {
 
     fn message(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
         let message = match message {
-            None => return Err(End::Broken("Asterisk closed the socket without a close frame".into())),
+            None => return Err(End::Broken("the connection broke off without a close frame".into())),
             Some(Err(error)) => return Err(self.failed(&error)),
             Some(Ok(message)) => message,
         };
@@ -219,8 +266,7 @@ impl Session {
             status.view.frames += 1;
             status.view.bytes += body.len() as u64;
         }
-        self.outbox.frame(Frame { at, body });
-        self.hearing.until(at);
+        self.hearing.keep(&self.outbox, Frame { at, body });
     }
 
     /// What an error of the socket means. A frame that can't be taken leaves a mark in the journal.
@@ -235,6 +281,9 @@ impl Session {
             }
             Error::Utf8(reason) => bad(format!("a frame is no UTF-8: {reason}"), 0),
             Error::ConnectionClosed | Error::AlreadyClosed => End::Broken("Asterisk closed the socket".into()),
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                End::Broken("the connection broke off without a close frame".into())
+            }
             other => End::Broken(format!("the socket failed: {other}")),
         }
     }
@@ -268,7 +317,7 @@ impl Session {
             self.socket.close(None).await.ok()?;
             while let Some(Ok(message)) = self.socket.next().await {
                 if let Message::Text(text) = message {
-                    self.outbox.frame(Frame { at: wall_clock(), body: FrameBody::Text(text) });
+                    self.hearing.keep(&self.outbox, Frame { at: wall_clock(), body: FrameBody::Text(text) });
                 }
             }
             Some(())
@@ -305,7 +354,7 @@ fn is_replaced(text: &str, app: &str) -> bool {
         application: &'a str,
     }
     text.len() <= REPLACED_MAX_BYTES
-        && memchr::memmem::find(text.as_bytes(), b"ApplicationReplaced").is_some()
+        && REPLACED.find(text.as_bytes()).is_some()
         && serde_json::from_str::<Head<'_>>(text)
             .is_ok_and(|head| head.kind == "ApplicationReplaced" && head.application == app)
 }

@@ -157,6 +157,21 @@ async fn it_yields_to_another_client_and_comes_back_when_the_application_is_free
 }
 
 #[actix::test]
+async fn an_application_that_outlives_its_client_is_seen_to_be_free() {
+    let bench = bench(vec![Script::Serve(vec![replaced()])], |_, _, _| {}).await;
+    bench.seen("yielded", |v| v.state == State::Yielded).await;
+    let looks = bench.fake.seen("GET /ari/applications/cc");
+    until("two more looks", || bench.fake.seen("GET /ari/applications/cc") >= looks + 2).await;
+    assert_eq!(bench.view().await.sessions, 1);
+    // It still exists, but nobody is subscribed to everything any more.
+    bench.fake.server.everything.set(false);
+    let view = bench.seen("connected again", |v| v.sessions == 2 && v.prepared).await;
+    assert_eq!(view.subscribe_all, SubscribeAll::Repaired);
+    let gap = "gap another client took the application; then subscribeAll was not in force";
+    bench.kept.until("the gap", |k| k.count(gap) == 1).await;
+}
+
+#[actix::test]
 async fn a_command_takes_the_application_back_at_once() {
     let bench = bench(vec![Script::Serve(vec![replaced()])], |ari, _, _| ari.yield_check_ms = 3_600_000).await;
     bench.seen("yielded", |v| v.state == State::Yielded).await;
@@ -195,6 +210,8 @@ async fn subscribe_all_that_cannot_be_repaired_is_said_and_tried_again() {
     let view = bench.seen("failed", |v| v.state == State::BackingOff).await;
     assert_eq!(view.subscribe_all, SubscribeAll::Failed);
     assert!(view.last_error.is_some_and(|e| e.contains("subscribeAll") && e.contains("read_only = no")));
+    until("more tries", || bench.fake.server.sockets.borrow().len() >= 3).await;
+    assert_eq!(bench.kept.count("gap"), 0, "one gap in the end, not one a try");
     bench.fake.server.read_only.set(false);
     bench.seen("repaired in the end", |v| v.prepared && v.subscribe_all == SubscribeAll::Repaired).await;
 }
