@@ -104,6 +104,11 @@ impl Asterisk {
         format!("http://127.0.0.1:{}/asterisk/ari", self.ari_port())
     }
 
+    /// The number of its slot of ports.
+    pub(crate) fn slot(&self) -> u16 {
+        self.slot
+    }
+
     /// The HTTP port.
     pub(crate) fn ari_port(&self) -> u16 {
         8200 + self.slot

@@ -1,6 +1,7 @@
 //! SIP endpoints: `tests/asterisk/sipp/run` as child processes.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use super::Asterisk;
@@ -8,10 +9,16 @@ use super::asterisk::kit;
 use super::process::Process;
 use super::wait;
 
+/// Callers of this test process so far: each takes ports that no other has.
+static CALLERS: AtomicU16 = AtomicU16::new(0);
+/// Callers at once in one slot of ports.
+const CALLER_PORTS: u16 = 300;
+
 /// One SIP endpoint, callee or caller; it goes when dropped.
 pub(crate) struct Sipp {
     what: String,
     process: Process,
+    errors: tempfile::NamedTempFile,
 }
 
 impl Sipp {
@@ -24,7 +31,9 @@ impl Sipp {
     /// Waits until a caller's scenario went through as written.
     #[track_caller]
     pub(crate) fn succeed(&mut self, limit: Duration) {
-        assert!(self.finish(limit), "{} did not go as its SIP scenario says", self.what);
+        let right = self.finish(limit);
+        let errors = std::fs::read_to_string(self.errors.path()).unwrap_or_default();
+        assert!(right, "{} did not go as its SIP scenario says: {errors}", self.what);
     }
 }
 
@@ -60,6 +69,8 @@ impl Asterisk {
 
     fn sipp(&self, scenario: &str, endpoint: u16, settings: &[&str]) -> Sipp {
         let what = format!("{scenario} {endpoint} {}", settings.join(" "));
+        let errors = tempfile::NamedTempFile::new().unwrap();
+        let number = CALLERS.fetch_add(1, Ordering::Relaxed) % CALLER_PORTS;
         let mut command = Command::new(kit().join("sipp/run"));
         command
             .arg(scenario)
@@ -67,9 +78,12 @@ impl Asterisk {
             .args(settings)
             .env("SIP_PORT", self.sip_port().to_string())
             .env("PEER_BASE", self.peer_base().to_string())
+            .env("LOCAL_PORT", (50_000 + CALLER_PORTS * self.slot() + number).to_string())
+            .env("MEDIA_PORT", (36_000 + 4 * (CALLER_PORTS * self.slot() + number)).to_string())
+            .env("SIPP_ERR", errors.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Sipp { process: Process::spawn(&what, &mut command), what }
+        Sipp { process: Process::spawn(&what, &mut command), what, errors }
     }
 }
 
