@@ -1,6 +1,8 @@
 //! Asterisk's language: events, requests and their outcomes, and the journal's lines. Pure.
 
+pub mod bodies;
 pub mod entry;
 pub mod event;
+pub mod objects;
 pub mod outcome;
 pub mod request;

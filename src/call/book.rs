@@ -1,0 +1,314 @@
+//! The book of open calls: facts come in, rows that changed come out.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::facts::{ChanFacts, Fact};
+use super::fold::{CallRow, LegRow, LineRules, fold_call};
+use super::key::{ChanKey, ChanKind};
+use super::talk::View;
+use crate::model::{Status, Timestamp};
+
+/// What became of a call, for those who follow live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChangeKind {
+    /// A new call.
+    Started,
+    /// A phone rings.
+    Ringing,
+    /// A person or machine took it.
+    Answered,
+    /// It is with somebody else now.
+    Transferred,
+    /// Something else of it changed.
+    Updated,
+    /// It is over.
+    Ended,
+    /// It turned out to be part of another call.
+    Merged,
+}
+
+impl ChangeKind {
+    /// The word in `changes.kind`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "call_started",
+            Self::Ringing => "call_ringing",
+            Self::Answered => "call_answered",
+            Self::Transferred => "call_transferred",
+            Self::Updated => "call_updated",
+            Self::Ended => "call_ended",
+            Self::Merged => "call_merged",
+        }
+    }
+}
+
+/// A change of a call, with its row after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallChange {
+    /// What changed.
+    pub kind: ChangeKind,
+    /// The call's uid.
+    pub uid: String,
+    /// When, by Asterisk's clock.
+    pub at: Timestamp,
+    /// For `Merged`: the uid of the call that it is part of.
+    pub survivor: Option<String>,
+}
+
+/// What a fold of everything that changed gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Folded {
+    /// Calls to write.
+    pub calls: Vec<CallRow>,
+    /// Their legs, with the call's uid.
+    pub legs: Vec<(String, LegRow)>,
+    /// Calls that are no longer one: their uid.
+    pub removed: Vec<String>,
+    /// What to tell.
+    pub changes: Vec<CallChange>,
+}
+
+/// What is remembered of a call beside its channels.
+#[derive(Debug, Default)]
+struct Call {
+    members: Vec<ChanKey>,
+    written: Option<Written>,
+}
+
+/// The parts of the row last given out by which a change is told.
+#[derive(Debug, PartialEq)]
+struct Written {
+    uid: String,
+    status: Status,
+    callee: Option<String>,
+    over: bool,
+    rings: bool,
+}
+
+/// All channels and calls of one node that are open, or ended a short while ago.
+#[derive(Debug)]
+pub struct Book {
+    node: Box<str>,
+    chans: FxHashMap<ChanKey, ChanFacts>,
+    bridges: FxHashMap<Arc<str>, Vec<ChanKey>>,
+    calls: FxHashMap<ChanKey, Call>,
+    dirty: FxHashSet<ChanKey>,
+    forgotten: Vec<ChanKey>,
+}
+
+impl Book {
+    /// An empty book of this node.
+    pub fn new(node: &str) -> Self {
+        Self {
+            node: node.into(),
+            chans: FxHashMap::default(),
+            bridges: FxHashMap::default(),
+            calls: FxHashMap::default(),
+            dirty: FxHashSet::default(),
+            forgotten: Vec::new(),
+        }
+    }
+
+    /// Calls that are not over.
+    pub fn open_calls(&self) -> usize {
+        self.calls.values().filter(|c| c.written.as_ref().is_some_and(|w| !w.over)).count()
+    }
+
+    /// The head of a channel's chain in the raw log.
+    pub fn last_event(&self, key: ChanKey) -> Option<i64> {
+        self.chans.get(&key)?.last_event
+    }
+
+    /// Sets the head of a channel's chain in the raw log; returns the one before.
+    pub fn set_last_event(&mut self, key: ChanKey, seq: i64) -> Option<i64> {
+        let chan = self.chans.get_mut(&key)?;
+        let before = chan.last_event.replace(seq);
+        // The leg's row names the head: it is written again with whatever the call's next fold is.
+        if chan.ended().is_some() || before.is_none() {
+            let stays = chan.stays.clone();
+            self.dirty.extend(stays.iter().map(|s| s.call));
+        }
+        before
+    }
+
+    /// A channel's id and creation time, by which older rows of it are found.
+    pub fn identity(&self, key: ChanKey) -> Option<(&str, Timestamp)> {
+        self.chans.get(&key).map(|c| (&*c.id, c.created))
+    }
+
+    /// Adds one fact.
+    pub fn add(&mut self, key: ChanKey, at: Timestamp, fact: Fact) {
+        match fact {
+            Fact::Opened(opening) => {
+                self.chans.entry(key).or_insert_with(|| ChanFacts::new(&opening));
+            }
+            Fact::Forgotten => self.forgotten.push(key),
+            Fact::Stays(stays) => self.stays(key, at, stays),
+            Fact::Entered(ref bridge) | Fact::Left(ref bridge) => {
+                let bridge = bridge.clone();
+                let members = self.bridges.entry(bridge).or_default();
+                if !members.contains(&key) {
+                    members.push(key);
+                }
+                let others = members.clone();
+                if self.add_to(key, at, fact) {
+                    // Who meets whom concerns the calls of all who are there.
+                    others.into_iter().for_each(|other| self.touch(other));
+                }
+            }
+            Fact::Origin(_)
+            | Fact::Pair(_)
+            | Fact::CreationSeen
+            | Fact::Party(..)
+            | Fact::Exten(..)
+            | Fact::Protocol(_)
+            | Fact::Dialstring(_)
+            | Fact::Ringing
+            | Fact::Up
+            | Fact::Answered
+            | Fact::DialEnded
+            | Fact::Hold(_)
+            | Fact::App(_)
+            | Fact::HungUp
+            | Fact::Destroyed(..)
+            | Fact::Vanished
+            | Fact::Touched
+            | Fact::Broken => {
+                if self.add_to(key, at, fact) {
+                    self.touch(key);
+                }
+            }
+        }
+    }
+
+    fn add_to(&mut self, key: ChanKey, at: Timestamp, fact: Fact) -> bool {
+        self.chans.get_mut(&key).is_some_and(|chan| chan.add(at, fact))
+    }
+
+    fn touch(&mut self, key: ChanKey) {
+        if let Some(chan) = self.chans.get(&key) {
+            self.dirty.extend(chan.stays.iter().map(|s| s.call));
+        }
+    }
+
+    fn stays(&mut self, key: ChanKey, at: Timestamp, stays: Box<[super::key::Stay]>) {
+        let Some(chan) = self.chans.get(&key) else { return };
+        for stay in &chan.stays {
+            if let Some(call) = self.calls.get_mut(&stay.call) {
+                call.members.retain(|k| *k != key);
+            }
+            self.dirty.insert(stay.call);
+        }
+        for stay in &stays {
+            let members = &mut self.calls.entry(stay.call).or_default().members;
+            if !members.contains(&key) {
+                members.push(key);
+                members.sort_unstable();
+            }
+            self.dirty.insert(stay.call);
+        }
+        self.add_to(key, at, Fact::Stays(stays));
+    }
+
+    /// Folds every call that changed since the last fold.
+    pub fn fold(&mut self, rules: &dyn LineRules) -> Folded {
+        let mut folded = Folded::default();
+        let mut dirty: Vec<ChanKey> = self.dirty.drain().collect();
+        dirty.sort_unstable();
+        for key in dirty {
+            self.fold_one(key, rules, &mut folded);
+        }
+        for key in std::mem::take(&mut self.forgotten) {
+            self.forget(key);
+        }
+        folded
+    }
+
+    fn fold_one(&mut self, key: ChanKey, rules: &dyn LineRules, folded: &mut Folded) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let view = View { chans: &self.chans, bridges: &self.bridges };
+        let row = fold_call(&self.node, key, &call.members, &view, rules);
+        let survivor = self.chans.get(&key).and_then(|c| c.stays.first()).map(|s| s.call);
+        let at = self.chans.get(&key).map_or(Timestamp::from_millis(0), |c| c.last);
+        let Some((row, legs)) = row else {
+            // Its origin belongs to another call now, or never was one.
+            let Some(call) = self.calls.remove(&key) else { return };
+            if let Some(written) = call.written {
+                let survivor = survivor.and_then(|s| self.uid(s));
+                folded.removed.push(written.uid.clone());
+                folded.changes.push(CallChange { kind: ChangeKind::Merged, uid: written.uid, at, survivor });
+            }
+            return;
+        };
+        let now = Written {
+            uid: row.uid.clone(),
+            status: row.status,
+            callee: row.callee_number.clone(),
+            over: row.ended_at.is_some(),
+            rings: row.rings,
+        };
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let kinds = kinds(call.written.as_ref(), &now);
+        for kind in kinds {
+            folded.changes.push(CallChange { kind, uid: row.uid.clone(), at: row.updated_at, survivor: None });
+        }
+        call.written = Some(now);
+        folded.legs.extend(legs.into_iter().map(|(_, leg)| (row.uid.clone(), leg)));
+        folded.calls.push(row);
+    }
+
+    fn uid(&self, key: ChanKey) -> Option<String> {
+        self.chans.get(&key).map(|c| format!("{}/{}/{}", self.node, c.id, c.created.millis()))
+    }
+
+    fn forget(&mut self, key: ChanKey) {
+        let Some(chan) = self.chans.remove(&key) else { return };
+        for crossing in &chan.crossings {
+            if let Some(members) = self.bridges.get_mut(&crossing.bridge) {
+                members.retain(|k| *k != key);
+                if members.is_empty() {
+                    self.bridges.remove(&crossing.bridge);
+                }
+            }
+        }
+        for stay in &chan.stays {
+            if let Some(call) = self.calls.get_mut(&stay.call) {
+                call.members.retain(|k| *k != key);
+                if call.members.is_empty() {
+                    self.calls.remove(&stay.call);
+                }
+            }
+        }
+    }
+
+    /// Live channels that the book holds; helpers of Asterisk don't count.
+    pub fn live_channels(&self) -> usize {
+        self.chans.values().filter(|c| c.kind != ChanKind::Hidden && c.ended().is_none()).count()
+    }
+}
+
+/// What a follower is told of the step from one row to the next.
+fn kinds(before: Option<&Written>, now: &Written) -> Vec<ChangeKind> {
+    let mut kinds = Vec::new();
+    let taken = |w: &Written| w.status != Status::Ringing;
+    if before.is_none() {
+        kinds.push(ChangeKind::Started);
+    }
+    if now.rings && before.is_none_or(|b| !b.rings) {
+        kinds.push(ChangeKind::Ringing);
+    }
+    let answered = matches!(now.status, Status::Active | Status::Answered);
+    if answered && before.is_none_or(|b| !taken(b)) {
+        kinds.push(ChangeKind::Answered);
+    } else if before.is_some_and(|b| b.callee.is_some() && b.callee != now.callee) {
+        kinds.push(ChangeKind::Transferred);
+    }
+    if now.over && before.is_none_or(|b| !b.over) {
+        kinds.push(ChangeKind::Ended);
+    } else if kinds.is_empty() {
+        kinds.push(ChangeKind::Updated);
+    }
+    kinds
+}

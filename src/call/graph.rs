@@ -1,0 +1,541 @@
+//! Which channels there are, and what reaches the leg of each.
+//!
+//! The graph turns each event into inputs for the legs of the channels that it names, and keeps what ties
+//! channels together (`links.rs`) and what a gap left open (`snapshot.rs`). What can be read off any event's
+//! channel object (state, running application, SIP Call-ID) is taken from every event, as the earliest moment
+//! at which it was so: that is the same whatever the order of the events.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::facts::{AppKind, Fact};
+use super::input::{ChannelState, Input, Opening};
+use super::key::{ChanKey, ChanKind, Stay, local_base};
+use super::links::{Bridges, Links};
+use crate::ari::event::{Event, Frame};
+use crate::ari::objects::Channel;
+use crate::model::Timestamp;
+
+/// How long the graph remembers.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphLimits {
+    /// Milliseconds of journal time after its end in which a channel's late events still count.
+    pub linger_ms: i64,
+    /// Milliseconds of journal time that an ended channel's id is remembered, so that later events of it open
+    /// nothing.
+    pub tombstone_ms: i64,
+}
+
+impl Default for GraphLimits {
+    fn default() -> Self {
+        Self { linger_ms: 5_000, tombstone_ms: 60_000 }
+    }
+}
+
+/// Requests whose reply is awaited, at most; an older one is given up.
+const MAX_ASKED: usize = 4_096;
+
+/// What one journal entry led to.
+#[derive(Debug, Default)]
+pub struct Out {
+    /// New channels: a leg each is wanted.
+    pub opened: Vec<Opening>,
+    /// What reaches the legs, in order.
+    pub inputs: Vec<(ChanKey, Timestamp, Input)>,
+    /// Facts of the graph itself, for the record.
+    pub facts: Vec<(ChanKey, Timestamp, Fact)>,
+    /// Channels whose leg has nothing more to do.
+    pub retired: Vec<ChanKey>,
+}
+
+impl Out {
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.opened.clear();
+        self.inputs.clear();
+        self.facts.clear();
+        self.retired.clear();
+    }
+}
+
+/// One channel, as the graph needs it.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) id: Arc<str>,
+    pub(super) created: Timestamp,
+    pub(super) kind: ChanKind,
+    pub(super) links: Links,
+    pub(super) born_down: bool,
+    pub(super) creation_seen: bool,
+    pub(super) protocol_seen: bool,
+    pub(super) retired: bool,
+    pub(super) exten: Option<Timestamp>,
+    pub(super) queue: Option<Timestamp>,
+    pub(super) voicemail: Option<Timestamp>,
+    pub(super) up: Option<Timestamp>,
+    pub(super) ringing: Option<Timestamp>,
+    pub(super) last: Timestamp,
+    pub(super) ended: bool,
+    pub(super) epoch: u32,
+    pub(super) stays: Box<[Stay]>,
+}
+
+/// All channels of one node.
+#[derive(Debug)]
+pub struct Graph {
+    pub(super) app: Box<str>,
+    pub(super) limits: GraphLimits,
+    next: u64,
+    pub(super) nodes: FxHashMap<ChanKey, Node>,
+    ids: FxHashMap<Arc<str>, ChanKey>,
+    pub(super) locals: FxHashMap<Box<str>, ChanKey>,
+    pub(super) bridges: Bridges,
+    pub(super) moved: Vec<ChanKey>,
+    ending: VecDeque<(Timestamp, ChanKey)>,
+    tombs: FxHashSet<u64>,
+    tomb_queue: VecDeque<(Timestamp, u64)>,
+    births: VecDeque<(u64, ChanKey)>,
+    asked: VecDeque<(Box<str>, ChanKey)>,
+    /// Journal time: the latest receipt time seen.
+    pub(super) now: Timestamp,
+    pub(super) epoch: u32,
+    /// Asterisk's clock minus ours, milliseconds: the largest seen since the last gap (the least delayed).
+    pub(super) offset: Option<i64>,
+    pub(super) offset_fresh: bool,
+    pub(super) gap_since: Option<Timestamp>,
+    pub(super) out: Out,
+}
+
+impl Graph {
+    /// An empty graph for the application `app`.
+    pub fn new(app: &str, limits: GraphLimits) -> Self {
+        Self {
+            app: app.into(),
+            limits,
+            next: 0,
+            nodes: FxHashMap::default(),
+            ids: FxHashMap::default(),
+            locals: FxHashMap::default(),
+            bridges: Bridges::default(),
+            moved: Vec::new(),
+            ending: VecDeque::new(),
+            tombs: FxHashSet::default(),
+            tomb_queue: VecDeque::new(),
+            births: VecDeque::new(),
+            asked: VecDeque::new(),
+            now: Timestamp::from_millis(0),
+            epoch: 0,
+            offset: None,
+            offset_fresh: false,
+            gap_since: None,
+            out: Out::default(),
+        }
+    }
+
+    /// What the entries since the last `clear` of it led to.
+    pub fn out(&mut self) -> &mut Out {
+        &mut self.out
+    }
+
+    /// Channels alive.
+    pub fn live(&self) -> usize {
+        self.nodes.values().filter(|n| !n.ended && n.kind != ChanKind::Hidden).count()
+    }
+
+    /// Asterisk's clock minus this machine's in milliseconds, as far as events told.
+    pub fn clock_offset_ms(&self) -> Option<i64> {
+        self.offset
+    }
+
+    /// The journal position from which all that is still open can be rebuilt; `None` when nothing is open.
+    pub fn oldest_open(&mut self) -> Option<u64> {
+        while let Some((_, key)) = self.births.front() {
+            if self.nodes.contains_key(key) {
+                break;
+            }
+            self.births.pop_front();
+        }
+        self.births.front().map(|(position, _)| *position)
+    }
+
+    /// The handle of the channel with this id, if it is known.
+    pub fn find(&self, id: &str) -> Option<ChanKey> {
+        self.ids.get(id).copied()
+    }
+
+    /// Takes one event that was received at `at` and stands at `position` in the journal. Returns the channel
+    /// that the event is mainly about.
+    pub fn event(&mut self, frame: &Frame<'_>, at: Timestamp, position: u64) -> Option<ChanKey> {
+        self.advance(at);
+        let ts = frame.timestamp.unwrap_or(at);
+        if frame.timestamp.is_some() {
+            self.clock(ts.since(at));
+        }
+        match &frame.event {
+            Event::ChannelCreated(e) => self.created(&e.channel, ts, position),
+            Event::ChannelDestroyed(e) => {
+                let key = self.see(&e.channel, ts, position)?;
+                let sip = e.tech_cause.and_then(|c| i32::try_from(c).ok());
+                self.input(key, ts, Input::Destroyed { cause: i32::try_from(e.cause).unwrap_or(0), sip });
+                self.ended(key);
+                Some(key)
+            }
+            Event::ChannelStateChange(e) => self.see(&e.channel, ts, position),
+            Event::Dial(e) => self.dial(e, ts, position),
+            Event::ChannelEnteredBridge(e) => {
+                let key = self.see(e.channel.as_ref()?, ts, position)?;
+                self.entered(key, &e.bridge.id, ts);
+                Some(key)
+            }
+            Event::ChannelLeftBridge(e) => {
+                let key = self.see(&e.channel, ts, position)?;
+                self.left(key, &e.bridge.id, ts);
+                Some(key)
+            }
+            Event::ChannelHangupRequest(e) => {
+                self.see_with(&e.channel, ts, position, Input::HangupRequest { hard: !e.soft })
+            }
+            Event::ChannelHold(e) => self.see_with(&e.channel, ts, position, Input::Hold),
+            Event::ChannelUnhold(e) => self.see_with(&e.channel, ts, position, Input::Unhold),
+            Event::StasisStart(e) => {
+                let key = self.see(&e.channel, ts, position)?;
+                if *frame.application == *self.app {
+                    self.input(key, ts, Input::EnteredApp);
+                }
+                Some(key)
+            }
+            Event::StasisEnd(e) => self.see_with(&e.channel, ts, position, Input::LeftApp),
+            Event::BridgeAttendedTransfer(e) => self.attended(e, ts, position),
+            Event::BridgeBlindTransfer(e) => {
+                if let Some(transferee) = &e.transferee {
+                    self.see(transferee, ts, position);
+                }
+                self.see(&e.channel, ts, position)
+            }
+            Event::ChannelUserevent(e) => {
+                let key = self.see(e.channel.as_ref()?, ts, position)?;
+                #[cfg(any(test, feature = "test-hooks"))]
+                if e.eventname == "callcenter-test-panic" {
+                    self.input(key, ts, Input::Panic);
+                }
+                Some(key)
+            }
+            Event::ChannelDialplan(e) => self.see(&e.channel, ts, position),
+            Event::ChannelDtmfReceived(e) => self.see(&e.channel, ts, position),
+            Event::ChannelCallerId(e) => self.see(&e.channel, ts, position),
+            Event::ChannelConnectedLine(e) => self.see(&e.channel, ts, position),
+            Event::ChannelTalkingStarted(e) => self.see(&e.channel, ts, position),
+            Event::ChannelTalkingFinished(e) => self.see(&e.channel, ts, position),
+            Event::ChannelToneDetected(e) => self.see(&e.channel, ts, position),
+            Event::ChannelVarset(e) => self.see(e.channel.as_ref()?, ts, position),
+            Event::CallBroadcast(e) => self.see(&e.channel, ts, position),
+            Event::CallClaimed(e) => self.see(&e.channel, ts, position),
+            Event::ApplicationMoveFailed(e) => self.see(&e.channel, ts, position),
+            Event::ChannelTransfer(_)
+            | Event::DeviceStateChanged(_)
+            | Event::PlaybackStarted(_)
+            | Event::PlaybackContinuing(_)
+            | Event::PlaybackFinished(_)
+            | Event::RecordingStarted(_)
+            | Event::RecordingFinished(_)
+            | Event::RecordingFailed(_)
+            | Event::ApplicationRegistered
+            | Event::ApplicationUnregistered
+            | Event::ApplicationReplaced
+            | Event::BridgeCreated(_)
+            | Event::BridgeDestroyed(_)
+            | Event::BridgeMerged(_)
+            | Event::BridgeVideoSourceChanged(_)
+            | Event::ContactStatusChange(_)
+            | Event::PeerStatusChange(_)
+            | Event::EndpointStateChange(_)
+            | Event::TextMessageReceived(_)
+            | Event::RESTResponse(_)
+            | Event::Unknown => None,
+        }
+    }
+
+    /// What the entries since the last call of this led to.
+    pub fn take_out(&mut self) -> Out {
+        std::mem::take(&mut self.out)
+    }
+
+    /// The latest receipt time seen: the journal's time.
+    pub fn journal_time(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The time of a channel's last event.
+    pub fn last_of(&self, key: ChanKey) -> Option<Timestamp> {
+        self.nodes.get(&key).map(|n| n.last)
+    }
+
+    /// A request about this channel was sent.
+    pub fn asked(&mut self, command: &str, about: &str) {
+        if let Some(key) = self.find(about) {
+            if self.asked.len() >= MAX_ASKED {
+                self.asked.pop_front();
+            }
+            self.asked.push_back((command.into(), key));
+        }
+    }
+
+    /// The answer to a request.
+    pub fn reply(&mut self, command: &str, outcome: &str, at: Timestamp) {
+        self.advance(at);
+        let Some(place) = self.asked.iter().position(|(id, _)| **id == *command) else { return };
+        if let Some((id, key)) = self.asked.remove(place) {
+            // Our own clock: no fact follows from it.
+            let last = self.last_of(key).unwrap_or(at);
+            self.input(key, last, Input::Reply { command: id, outcome: outcome.into() });
+        }
+    }
+
+    fn clock(&mut self, offset: i64) {
+        if !self.offset_fresh || self.offset.is_none_or(|was| offset > was) {
+            self.offset = Some(offset);
+            self.offset_fresh = true;
+        }
+    }
+
+    /// This machine's moment in Asterisk's clock.
+    pub(super) fn in_asterisk_time(&self, at: Timestamp) -> Timestamp {
+        at.plus_millis(self.offset.unwrap_or(0))
+    }
+
+    /// Journal time goes on: what ended long enough ago is forgotten.
+    pub(super) fn advance(&mut self, at: Timestamp) {
+        self.now = self.now.max(at);
+        while let Some((when, key)) = self.ending.front().copied() {
+            if self.now.since(when) < self.limits.linger_ms {
+                break;
+            }
+            self.ending.pop_front();
+            self.retire(key);
+        }
+        while let Some((when, tomb)) = self.tomb_queue.front().copied() {
+            if self.now.since(when) < self.limits.tombstone_ms {
+                break;
+            }
+            self.tomb_queue.pop_front();
+            self.tombs.remove(&tomb);
+        }
+    }
+
+    fn retire(&mut self, key: ChanKey) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        node.retired = true;
+        self.out.retired.push(key);
+        let group = self.group(key);
+        if !group.iter().all(|k| self.nodes.get(k).is_none_or(|n| n.retired)) {
+            return;
+        }
+        for key in group {
+            let Some(node) = self.nodes.remove(&key) else { continue };
+            if self.ids.get(&node.id) == Some(&key) {
+                self.ids.remove(&node.id);
+            }
+            let tomb = tomb(&node.id, node.created);
+            self.tombs.insert(tomb);
+            self.tomb_queue.push_back((self.now, tomb));
+            if let Some(base) = &node.links.local {
+                if self.locals.get(base) == Some(&key) {
+                    self.locals.remove(base);
+                }
+            }
+            self.bridges.forget(key, &node.links);
+            self.moved.retain(|k| *k != key);
+            self.out.facts.push((key, node.last, Fact::Forgotten));
+        }
+    }
+
+    pub(super) fn ended(&mut self, key: ChanKey) {
+        if let Some(node) = self.nodes.get_mut(&key) {
+            if !node.ended {
+                node.ended = true;
+                self.ending.push_back((self.now, key));
+            }
+        }
+    }
+
+    pub(super) fn input(&mut self, key: ChanKey, ts: Timestamp, input: Input) {
+        if let Some(node) = self.nodes.get_mut(&key) {
+            node.last = node.last.max(ts);
+            if !node.retired {
+                self.out.inputs.push((key, ts, input));
+            }
+        }
+    }
+
+    fn see_with(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64, input: Input) -> Option<ChanKey> {
+        let key = self.see(channel, ts, position)?;
+        self.input(key, ts, input);
+        Some(key)
+    }
+
+    fn created(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
+        let (key, _) = self.find_or_open(channel, position)?;
+        let node = self.nodes.get_mut(&key)?;
+        if node.creation_seen {
+            return Some(key);
+        }
+        node.creation_seen = true;
+        node.born_down = &*channel.state == "Down";
+        let kind = node.kind;
+        self.input(key, ts, Input::Created);
+        self.party(key, channel, ts, 0);
+        // A channel that was dialled or made stands at `s`; what it shall do is known later.
+        if kind == ChanKind::LocalTwo || &*channel.state != "Down" {
+            self.exten(key, channel, ts, 0);
+        }
+        self.observe(key, channel, ts);
+        self.relabel(key);
+        Some(key)
+    }
+
+    /// The channel of an event, opened if it is new, with what its object tells.
+    pub(super) fn see(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
+        let (key, opened) = self.find_or_open(channel, position)?;
+        if opened {
+            self.relabel(key);
+        }
+        let node = self.nodes.get(&key)?;
+        if !node.creation_seen {
+            let came_in = !node.born_down;
+            self.party(key, channel, ts, 1);
+            if came_in {
+                self.exten(key, channel, ts, 1);
+            }
+        }
+        self.observe(key, channel, ts);
+        Some(key)
+    }
+
+    fn party(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp, rank: u8) {
+        let (number, name) = (channel.caller.number.as_ref().into(), channel.caller.name.as_ref().into());
+        self.input(key, ts, Input::Party { rank, number, name });
+    }
+
+    fn exten(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp, rank: u8) {
+        let exten = channel.dialplan.exten.as_ref().into();
+        let context = channel.dialplan.context.as_ref().into();
+        self.input(key, ts, Input::Exten { rank, exten, context });
+    }
+
+    /// What every event's channel object tells: the earliest moment counts.
+    fn observe(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp) {
+        let epoch = self.epoch;
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        node.epoch = epoch;
+        node.last = node.last.max(ts);
+        let earlier = |slot: &mut Option<Timestamp>| {
+            let news = slot.is_none_or(|was| ts < was);
+            if news {
+                *slot = Some(ts);
+            }
+            news
+        };
+        let state = ChannelState::of(&channel.state);
+        let news = match state {
+            ChannelState::Up => earlier(&mut node.up),
+            ChannelState::Ringing => earlier(&mut node.ringing),
+            ChannelState::Ring | ChannelState::Down | ChannelState::Other => false,
+        };
+        let app = match AppKind::of(&channel.dialplan.app_name) {
+            Some(AppKind::Queue) => earlier(&mut node.queue).then_some(AppKind::Queue),
+            Some(AppKind::Voicemail) => earlier(&mut node.voicemail).then_some(AppKind::Voicemail),
+            None => None,
+        };
+        let protocol = !node.protocol_seen && !channel.protocol_id.is_empty();
+        node.protocol_seen |= protocol;
+        let runs = !matches!(&*channel.dialplan.exten, "" | "s") && !channel.dialplan.app_name.starts_with("AppDial");
+        let exten = node.born_down && runs && &*channel.dialplan.app_name != "AppQueue" && earlier(&mut node.exten);
+        if news {
+            self.input(key, ts, Input::State(state));
+        }
+        if let Some(app) = app {
+            self.input(key, ts, Input::App(app));
+        }
+        if protocol {
+            self.input(key, ts, Input::Protocol(channel.protocol_id.as_ref().into()));
+        }
+        if exten {
+            self.exten(key, channel, ts, 1);
+        }
+    }
+
+    pub(super) fn find_or_open(&mut self, channel: &Channel<'_>, position: u64) -> Option<(ChanKey, bool)> {
+        let created: Timestamp = channel.creationtime.parse().ok()?;
+        if let Some(key) = self.ids.get(&*channel.id).copied() {
+            let node = self.nodes.get(&key)?;
+            match created.cmp(&node.created) {
+                std::cmp::Ordering::Equal => return Some((key, false)),
+                // A late event of an earlier channel of the same id.
+                std::cmp::Ordering::Less => return None,
+                // The id is used again: what was there is over, whatever we saw of it.
+                std::cmp::Ordering::Greater if !node.ended => {
+                    let last = node.last;
+                    self.input(key, last, Input::Vanished);
+                    self.ended(key);
+                }
+                std::cmp::Ordering::Greater => {}
+            }
+        }
+        if self.tombs.contains(&tomb(&channel.id, created)) {
+            return None;
+        }
+        Some((self.open(channel, created, position), true))
+    }
+
+    fn open(&mut self, channel: &Channel<'_>, created: Timestamp, position: u64) -> ChanKey {
+        let key = ChanKey(self.next);
+        self.next += 1;
+        let id: Arc<str> = Arc::from(&*channel.id);
+        let kind = ChanKind::of(&channel.name);
+        self.out.opened.push(Opening { key, id: id.clone(), name: channel.name.as_ref().into(), kind, created });
+        self.ids.insert(id.clone(), key);
+        self.births.push_back((position, key));
+        let node = Node {
+            id,
+            created,
+            kind,
+            links: Links::default(),
+            // Which it was is read off the first object that shows it; a dialled channel never shows `Ring`.
+            born_down: &*channel.state != "Ring" && channel.dialplan.app_name.is_empty() | made_by_asterisk(channel),
+            creation_seen: false,
+            protocol_seen: false,
+            retired: false,
+            exten: None,
+            queue: None,
+            voicemail: None,
+            up: None,
+            ringing: None,
+            last: created,
+            ended: false,
+            epoch: self.epoch,
+            stays: Box::default(),
+        };
+        self.nodes.insert(key, node);
+        if kind.is_local() {
+            self.pair(key, kind, local_base(&channel.name), created);
+        }
+        key
+    }
+}
+
+/// Whether the channel object shows one that Asterisk made, rather than one that came in.
+fn made_by_asterisk(channel: &Channel<'_>) -> bool {
+    channel.dialplan.app_name.starts_with("AppDial")
+        || &*channel.dialplan.app_name == "AppQueue"
+        || &*channel.state == "Down"
+}
+
+fn tomb(id: &str, created: Timestamp) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = rustc_hash::FxHasher::default();
+    id.hash(&mut hasher);
+    created.hash(&mut hasher);
+    hasher.finish()
+}
