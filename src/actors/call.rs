@@ -45,7 +45,13 @@ pub struct CallActor {
 
 impl CallActor {
     /// The actor for this leg.
-    pub fn new(key: ChanKey, id: Arc<str>, leg: Leg, registry: Addr<Registry>, commands: Option<Link<AriCommand>>) -> Self {
+    pub fn new(
+        key: ChanKey,
+        id: Arc<str>,
+        leg: Leg,
+        registry: Addr<Registry>,
+        commands: Option<Link<AriCommand>>,
+    ) -> Self {
         Self { key, id, leg, registry, commands }
     }
 

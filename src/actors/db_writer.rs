@@ -244,7 +244,9 @@ impl DbWriter {
         let text = format!("{failure}: {advice}");
         self.view.failures += 1;
         if self.view.failing.as_deref() != Some(&text) {
-            error!("the database can't take a batch ({text}); it is kept and tried again, the journal holds what follows");
+            error!(
+                "the database can't take a batch ({text}); it is kept and tried again, the journal holds what follows"
+            );
             self.view.failing_since.get_or_insert_with(wall_clock);
         }
         self.view.failing = Some(text);
@@ -282,7 +284,8 @@ impl DbWriter {
         if !self.queue.is_empty() || self.prepared.is_some() || Instant::now() < self.rest_until {
             return;
         }
-        let keep = Keep { events_days: self.config.events_retention_days, calls_days: self.config.calls_retention_days };
+        let keep =
+            Keep { events_days: self.config.events_retention_days, calls_days: self.config.calls_retention_days };
         let now = Timestamp::from_secs_f64(wall_clock());
         match step(&mut self.connection, keep, now, &mut self.sweep) {
             Ok(done) => {
@@ -333,7 +336,8 @@ impl Handler<Attach> for DbWriter {
     fn handle(&mut self, attach: Attach, _: &mut Self::Context) -> Self::Result {
         // A registry that begins anew numbers its batches from 0 and rebuilds the book.
         self.queue.retain(|b| b.stream != attach.stream);
-        let start = self.start_of(&attach.stream).map_err(|e| format!("the position of a stream can't be read: {e}"))?;
+        let start =
+            self.start_of(&attach.stream).map_err(|e| format!("the position of a stream can't be read: {e}"))?;
         let state = StreamState {
             book: Book::new(attach.stream.node.as_str()),
             next: 0,

@@ -16,9 +16,9 @@ use tracing::{error, info, warn};
 use super::ari_command::AriCommand;
 use super::batch::{Committed, Slot, Stream, Write};
 use super::call::{CallActor, Inputs, Retire};
+use super::journal::{Appended, Chunk, Journal, JournalError, Position, Trim};
 use super::link::Link;
 use super::messages::{Exited, Stop};
-use super::journal::{Appended, Chunk, Journal, JournalError, Position, Trim};
 use crate::call::{ChanKey, Fact, Graph, GraphLimits, Input, Leg};
 use crate::config;
 use crate::model::Timestamp;
@@ -274,7 +274,9 @@ impl Actor for Registry {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(256);
-        self.announce();
+        if self.setup.commands.is_some() {
+            self.announce();
+        }
         self.pump(ctx);
     }
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 
-use super::journal::{Chunk, JournalReader, Position};
 use super::journal::JournalError;
+use super::journal::{Chunk, JournalReader, Position};
 
 /// A stream of whole lines with positions.
 pub trait Source: Send + 'static {
@@ -93,11 +93,7 @@ impl Source for FileSource {
     fn read(&mut self, max: usize) -> Result<Option<Chunk>, JournalError> {
         let mut want = max;
         loop {
-            self.fill(want).map_err(|e| JournalError::Io {
-                doing: "read",
-                path: self.path.clone(),
-                source: e,
-            })?;
+            self.fill(want).map_err(|e| JournalError::Io { doing: "read", path: self.path.clone(), source: e })?;
             if let Some(last) = memchr::memrchr(b'\n', &self.rest) {
                 let bytes: Bytes = self.rest.split_to(last + 1).freeze();
                 let start = self.position;

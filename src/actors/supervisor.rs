@@ -24,9 +24,9 @@ use super::messages::{Exited, Stop, wall_clock};
 use crate::config::Config;
 use crate::model::NodeId;
 use node::{NodeUnit, Places};
-pub use view::{ActorView, NodeView, SystemView};
-pub use view::PartState;
 use view::Part;
+pub use view::PartState;
+pub use view::{ActorView, NodeView, SystemView};
 
 /// What a supervisor is started with.
 pub struct SupervisorSetup {
@@ -263,4 +263,3 @@ impl Handler<Shutdown> for Supervisor {
         })
     }
 }
-

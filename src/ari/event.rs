@@ -190,7 +190,9 @@ impl Event<'_> {
             Self::BridgeMerged(e) => (None, Some(&e.bridge.id)),
             Self::BridgeVideoSourceChanged(e) => (None, Some(&e.bridge.id)),
             Self::BridgeBlindTransfer(e) => (Some(&e.channel.id), e.bridge.as_ref().map(|o| &*o.id)),
-            Self::BridgeAttendedTransfer(e) => (Some(&e.transferer_first_leg.id), e.transferer_first_leg_bridge.as_ref().map(|o| &*o.id)),
+            Self::BridgeAttendedTransfer(e) => {
+                (Some(&e.transferer_first_leg.id), e.transferer_first_leg_bridge.as_ref().map(|o| &*o.id))
+            }
             Self::ChannelCreated(e) => (Some(&e.channel.id), None),
             Self::ChannelDestroyed(e) => (Some(&e.channel.id), None),
             Self::ChannelEnteredBridge(e) => (e.channel.as_ref().map(|o| &*o.id), Some(&e.bridge.id)),

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Exit;
-use crate::config::Loaded;
+use crate::app;
+use crate::config::{self, Loaded};
 
 /// What it does, for its long help.
 pub(super) const ABOUT: &str = "\
@@ -30,7 +31,21 @@ pub struct ReplayArgs {
 }
 
 /// Replays all files.
-pub(super) fn run(_args: ReplayArgs, _loaded: Loaded) -> Exit {
-    eprintln!("replay is not part of this build");
-    Exit::Failed
+pub(super) fn run(args: ReplayArgs, loaded: Loaded) -> Exit {
+    let name = config::Asterisk::default().app;
+    let configured = loaded.config.asterisk.iter().find(|a| a.name == args.node).or(loaded.config.asterisk.first());
+    let app = configured.map_or(name, |a| a.app.clone());
+    match app::replay(&loaded.config, &args.db, &args.node, &app, &args.files) {
+        Ok(done) => {
+            println!(
+                "{} events read, {} of them new; {} calls begun, {} open at the end; {} gaps, {} lines that could not be read",
+                done.events, done.written, done.calls, done.open, done.gaps, done.bad
+            );
+            Exit::Ok
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            Exit::Failed
+        }
+    }
 }

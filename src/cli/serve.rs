@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Exit;
+use crate::app;
 use crate::config::Loaded;
 use crate::telemetry::Telemetry;
 
@@ -17,7 +18,12 @@ pub(super) const ABOUT: &str = "\
 pub struct ServeArgs {}
 
 /// Serves until it is told to stop.
-pub(super) fn run(_args: ServeArgs, _loaded: Loaded, _telemetry: Telemetry) -> Exit {
-    eprintln!("serve is not part of this build");
-    Exit::Failed
+pub(super) fn run(_: ServeArgs, loaded: Loaded, telemetry: Telemetry) -> Exit {
+    match app::serve(loaded, &telemetry) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            tracing::error!("{error}");
+            Exit::Failed
+        }
+    }
 }

@@ -39,6 +39,11 @@ impl CallUid {
         Self(format!("{node}/{channel_id}/{}", created.millis()).into())
     }
 
+    /// The identity whose text ([`Self::as_str`]) was stored.
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// As the database holds it.
     pub fn as_str(&self) -> &str {
         &self.0

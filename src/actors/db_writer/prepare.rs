@@ -183,7 +183,11 @@ impl DbWriter {
 /// Recordings whose beginning is remembered, at most.
 const MAX_RECORDINGS: usize = 10_000;
 
-fn recording_row(state: &mut StreamState, node: &NodeId, mut recording: RecordingState) -> db::recordings::RecordingRow {
+fn recording_row(
+    state: &mut StreamState,
+    node: &NodeId,
+    mut recording: RecordingState,
+) -> db::recordings::RecordingRow {
     let call = recording.chan.and_then(|key| state.book.call_uid(key)).map(|uid| CallUid::from_stored(&uid));
     // The events of a bridge's recording come twice: the first beginning counts.
     let known = state.recordings.get(&recording.name).cloned();
@@ -259,4 +263,3 @@ fn fill(prep: &mut Prep, folded: Folded, lines: &dyn LineRules, told: &mut Vec<T
         told.push(Told { stream: stream.clone(), change, row });
     }
 }
-

@@ -36,7 +36,9 @@ fn tell_at(now: bool, stream: &Stream, change: &CallChange, row: Option<&CallRow
             let by = row.callee_number.clone().or(row.answered_kind.map(|k| k.to_string())).unwrap_or_default();
             say!(now, %node, %call, "{from} -> {to}: answered by {by} after {}", seconds(row.wait_ms));
         }
-        ChangeKind::Transferred => say!(now, %node, %call, "{from} -> {to}: transferred to {}", shown(&row.callee_number)),
+        ChangeKind::Transferred => {
+            say!(now, %node, %call, "{from} -> {to}: transferred to {}", shown(&row.callee_number))
+        }
         ChangeKind::Ended => {
             let total = row.ended_at.map(|end| end.since(row.started_at));
             let by = row.ended_by.map_or("nobody", |by| by.as_str());

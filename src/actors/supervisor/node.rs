@@ -114,7 +114,10 @@ fn tell(node: &NodeId, found: &Recovered) {
     info!(%node, oldest = %found.oldest, end = %found.end, "journal opened");
 }
 
-async fn on<T: Send + 'static>(arbiter: &ArbiterHandle, make: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+async fn on<T: Send + 'static>(
+    arbiter: &ArbiterHandle,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
     let (give, take) = oneshot::channel();
     arbiter.spawn_fn(move || {
         // Nobody takes it only when the program ends.

@@ -212,7 +212,8 @@ impl SystemView {
             let name = &node.name;
             let offset = node.registry.as_ref().and_then(|r| r.clock_offset_ms).unwrap_or(0);
             if offset.abs() > CLOCK_LIMIT_MS {
-                warnings.push(format!("the clock of '{name}' is {} s off this machine's: use NTP on both", offset / 1000));
+                warnings
+                    .push(format!("the clock of '{name}' is {} s off this machine's: use NTP on both", offset / 1000));
             }
             if let Some(registry) = node.registry.as_ref().filter(|r| r.call_panics + r.graph_panics > 0) {
                 let failed = registry.call_panics + registry.graph_panics;
@@ -227,7 +228,9 @@ impl SystemView {
         let mut reasons = Vec::new();
         match &self.writer {
             None => reasons.push("the database writer doesn't answer".to_owned()),
-            Some(writer) => reasons.extend(writer.failing.iter().map(|why| format!("the database takes nothing: {why}"))),
+            Some(writer) => {
+                reasons.extend(writer.failing.iter().map(|why| format!("the database takes nothing: {why}")))
+            }
         }
         for name in configured {
             match self.nodes.iter().find(|n| n.name == *name) {

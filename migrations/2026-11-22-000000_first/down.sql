@@ -1,0 +1,9 @@
+DROP TABLE positions;
+DROP TABLE commands;
+DROP TABLE recordings;
+DROP TABLE endpoints;
+DROP TABLE gaps;
+DROP TABLE changes;
+DROP TABLE events;
+DROP TABLE legs;
+DROP TABLE calls;

@@ -1,0 +1,175 @@
+//! The batch: everything that one transaction writes.
+//!
+//! A batch has a part for each stream that it carries. A part and the position that it leads to are committed
+//! together, and a part whose position is committed already is passed over, so that writing the same entries
+//! again changes nothing.
+
+use std::ops::RangeInclusive;
+
+use diesel::prelude::*;
+
+use super::calls::{self, CallRow, Merge};
+use super::changes::{self, NewChange};
+use super::commands::{self, NewCommand, ReplyRow};
+use super::endpoints::{self, EndpointRow};
+use super::events::{self, NewEvent};
+use super::gaps::{self, GapRow};
+use super::legs::{self, LegRow};
+use super::positions::{self, Position};
+use super::recordings::{self, RecordingRow};
+
+/// Everything that one transaction writes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch<'a> {
+    /// In the order of writing. A stream may have several, in its order.
+    pub parts: Vec<Part<'a>>,
+}
+
+/// What a stretch of one stream led to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part<'a> {
+    /// The stretch; `None` for what comes from no stream and is written whenever it is given.
+    pub advance: Option<Advance>,
+    /// The raw log.
+    pub events: Vec<NewEvent<'a>>,
+    /// Calls that changed, each whole.
+    pub calls: Vec<CallRow>,
+    /// Legs that changed, each whole.
+    pub legs: Vec<LegRow>,
+    /// Recordings that changed, each whole.
+    pub recordings: Vec<RecordingRow>,
+    /// Rows that turned out to be one call; carried out after calls, legs and recordings are written.
+    pub merges: Vec<Merge>,
+    /// Endpoints that changed.
+    pub endpoints: Vec<EndpointRow>,
+    /// Spans in which something could not be seen.
+    pub gaps: Vec<GapRow>,
+    /// Requests of ours.
+    pub commands: Vec<NewCommand>,
+    /// What came back for them.
+    pub replies: Vec<ReplyRow>,
+    /// What became of it all; numbered here.
+    pub changes: Vec<NewChange>,
+}
+
+/// A stretch of a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advance {
+    /// Where the stretch begins. A part must not straddle the committed position: half of it would be
+    /// written twice or not at all.
+    pub from: i64,
+    /// Where it ends.
+    pub to: Position,
+}
+
+/// What a transaction did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Committed {
+    /// The highest number of an event written, if any was.
+    pub last_event_seq: Option<i64>,
+    /// The numbers of the changes written, in their order over all parts that were not skipped; no number
+    /// between them is missing.
+    pub changes: Option<RangeInclusive<i64>>,
+    /// Indexes of the parts that were passed over, since their positions were committed before.
+    pub skipped: Vec<usize>,
+}
+
+/// Why a batch was not written. Nothing of it is in the database then.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The database refused; [`super::trouble::Trouble`] says whether trying again can help.
+    #[error(transparent)]
+    Database(#[from] diesel::result::Error),
+    /// A part begins before the committed position and ends after it.
+    #[error(
+        "the stream '{stream}' of {node} is committed up to {committed}, and the batch's part goes from {from} to {to}: \
+         cut it at {committed}"
+    )]
+    Straddles {
+        /// The Asterisk server.
+        node: String,
+        /// The stream.
+        stream: String,
+        /// The position in the database.
+        committed: i64,
+        /// Where the part begins.
+        from: i64,
+        /// Where it ends.
+        to: i64,
+    },
+}
+
+/// Writes a batch in one transaction: all of it or, with an error, nothing.
+///
+/// # Errors
+/// See [`WriteError`].
+pub fn write(conn: &mut SqliteConnection, batch: &Batch<'_>) -> Result<Committed, WriteError> {
+    conn.immediate_transaction(|conn| {
+        let mut done = Committed::default();
+        for (index, part) in batch.parts.iter().enumerate() {
+            match standing(conn, part)? {
+                Standing::Written => done.skipped.push(index),
+                Standing::New { event_seq } => write_part(conn, part, event_seq, &mut done)?,
+            }
+        }
+        Ok(done)
+    })
+}
+
+/// How a part stands to what is in the database.
+enum Standing {
+    /// It is there already.
+    Written,
+    /// It is not; `event_seq` is the highest number that its stream gave to an event.
+    New { event_seq: i64 },
+}
+
+fn standing(conn: &mut SqliteConnection, part: &Part<'_>) -> Result<Standing, WriteError> {
+    let Some(Advance { from, to }) = &part.advance else { return Ok(Standing::New { event_seq: 0 }) };
+    let Some((committed, event_seq)) = positions::committed(conn, &to.node, &to.stream)? else {
+        return Ok(Standing::New { event_seq: 0 });
+    };
+    if to.position <= committed {
+        Ok(Standing::Written)
+    } else if *from < committed {
+        Err(WriteError::Straddles {
+            node: to.node.to_string(),
+            stream: to.stream.clone(),
+            committed,
+            from: *from,
+            to: to.position,
+        })
+    } else {
+        Ok(Standing::New { event_seq })
+    }
+}
+
+fn write_part(conn: &mut SqliteConnection, part: &Part<'_>, given: i64, done: &mut Committed) -> QueryResult<()> {
+    let mut highest = given;
+    for event in &part.events {
+        events::insert(conn, event)?;
+        highest = highest.max(event.seq);
+        done.last_event_seq = done.last_event_seq.max(Some(event.seq));
+    }
+    write_rows(conn, part)?;
+    for change in &part.changes {
+        let seq = changes::insert(conn, change)?;
+        let first = done.changes.as_ref().map_or(seq, |numbers| *numbers.start());
+        done.changes = Some(first..=seq);
+    }
+    match &part.advance {
+        Some(advance) => positions::upsert(conn, &advance.to, highest),
+        None => Ok(()),
+    }
+}
+
+fn write_rows(conn: &mut SqliteConnection, part: &Part<'_>) -> QueryResult<()> {
+    part.calls.iter().try_for_each(|row| calls::upsert(conn, row))?;
+    part.legs.iter().try_for_each(|row| legs::upsert(conn, row))?;
+    part.recordings.iter().try_for_each(|row| recordings::upsert(conn, row))?;
+    part.merges.iter().try_for_each(|merge| calls::merge(conn, merge))?;
+    part.endpoints.iter().try_for_each(|row| endpoints::upsert(conn, row))?;
+    part.gaps.iter().try_for_each(|gap| gaps::insert(conn, gap))?;
+    part.commands.iter().try_for_each(|command| commands::insert(conn, command))?;
+    part.replies.iter().try_for_each(|reply| commands::reply(conn, reply))
+}

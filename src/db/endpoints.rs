@@ -1,0 +1,38 @@
+//! `endpoints`: the latest known state of each endpoint.
+
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+
+use super::schema::endpoints;
+use crate::model::{NodeId, Timestamp};
+
+/// An endpoint's state. `node`, `tech` and `resource` are its identity.
+#[derive(Clone, Debug, PartialEq, Insertable, Queryable, Selectable)]
+#[diesel(table_name = endpoints, check_for_backend(diesel::sqlite::Sqlite))]
+pub struct EndpointRow {
+    /// The Asterisk server.
+    pub node: NodeId,
+    /// The channel technology: `PJSIP`.
+    pub tech: String,
+    /// The endpoint's name within it: `101`.
+    pub resource: String,
+    /// Asterisk's word for its state: `online`, `offline`, `NOT_INUSE` ...
+    pub state: String,
+    /// When it took that state.
+    pub updated_at: Timestamp,
+}
+
+/// Writes an endpoint's state over the one before. The last one written stands, whatever its time, since
+/// Asterisk's clock may be set back.
+pub(super) fn upsert(conn: &mut SqliteConnection, row: &EndpointRow) -> QueryResult<()> {
+    diesel::insert_into(endpoints::table)
+        .values(row)
+        .on_conflict((endpoints::node, endpoints::tech, endpoints::resource))
+        .do_update()
+        .set((
+            endpoints::state.eq(excluded(endpoints::state)),
+            endpoints::updated_at.eq(excluded(endpoints::updated_at)),
+        ))
+        .execute(conn)
+        .map(drop)
+}

@@ -1,0 +1,49 @@
+//! `gaps`: spans in which something could not be seen.
+
+use diesel::prelude::*;
+
+use super::schema::gaps;
+use crate::model::{NodeId, Timestamp};
+
+/// A gap. `node`, `stream` and `position` are its identity.
+#[derive(Clone, Debug, PartialEq, Insertable, Queryable, Selectable)]
+#[diesel(table_name = gaps, treat_none_as_default_value = false, check_for_backend(diesel::sqlite::Sqlite))]
+pub struct GapRow {
+    /// The Asterisk server.
+    pub node: NodeId,
+    /// The stream (journal or file) that holds its entry.
+    pub stream: String,
+    /// Where in that stream.
+    pub position: i64,
+    /// The last moment at which everything was seen.
+    pub since: Timestamp,
+    /// The moment from which everything is seen again.
+    pub until: Timestamp,
+    /// Why, for people.
+    pub reason: String,
+    /// How many calls it touched.
+    pub calls_touched: i32,
+    /// The beginning of a frame that could not be read, where that is the reason.
+    pub sample: Option<String>,
+}
+
+/// A gap as it stands in the database.
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = gaps, check_for_backend(diesel::sqlite::Sqlite))]
+pub struct StoredGap {
+    /// Its number in this database.
+    pub id: i64,
+    /// The gap.
+    #[diesel(embed)]
+    pub row: GapRow,
+}
+
+/// Writes a gap; one that is there already stays as it is.
+pub(super) fn insert(conn: &mut SqliteConnection, gap: &GapRow) -> QueryResult<()> {
+    diesel::insert_into(gaps::table)
+        .values(gap)
+        .on_conflict((gaps::node, gaps::stream, gaps::position))
+        .do_nothing()
+        .execute(conn)
+        .map(drop)
+}

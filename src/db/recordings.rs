@@ -1,0 +1,56 @@
+//! `recordings`: recordings that Asterisk made.
+
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+
+use super::schema::recordings;
+use crate::model::{CallUid, NodeId, Timestamp};
+
+/// A recording. `node`, `name` and `started_at` are its identity: Asterisk can use a name again.
+#[derive(Clone, Debug, PartialEq, Insertable, Queryable, Selectable)]
+#[diesel(table_name = recordings, treat_none_as_default_value = false, check_for_backend(diesel::sqlite::Sqlite))]
+pub struct RecordingRow {
+    /// The Asterisk server.
+    pub node: NodeId,
+    /// Asterisk's name of it.
+    pub name: String,
+    /// What was recorded: `channel:1795352366.0`, `bridge:...`.
+    pub target: String,
+    /// The file format: `wav`.
+    pub format: String,
+    /// Asterisk's word for its state: `recording`, `done`, `failed`.
+    pub state: String,
+    /// Its length in seconds, once it is over.
+    pub duration_s: Option<i64>,
+    /// The call that it belongs to.
+    pub call_uid: Option<CallUid>,
+    /// When it began; where that was not seen, the first moment that it was heard of.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A recording as it stands in the database.
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = recordings, check_for_backend(diesel::sqlite::Sqlite))]
+pub struct StoredRecording {
+    /// Its number in this database.
+    pub id: i64,
+    /// The recording.
+    #[diesel(embed)]
+    pub row: RecordingRow,
+}
+
+/// Writes a recording: a new row, or all of the row with its identity but `id`.
+pub(super) fn upsert(conn: &mut SqliteConnection, row: &RecordingRow) -> QueryResult<()> {
+    macro_rules! anew {
+        ($($column:ident),+ $(,)?) => { ($(recordings::$column.eq(excluded(recordings::$column)),)+) };
+    }
+    diesel::insert_into(recordings::table)
+        .values(row)
+        .on_conflict((recordings::node, recordings::name, recordings::started_at))
+        .do_update()
+        .set(anew!(target, format, state, duration_s, call_uid, ended_at))
+        .execute(conn)
+        .map(drop)
+}
