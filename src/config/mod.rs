@@ -1,7 +1,7 @@
 //! The configuration: one struct a section.
 
-mod sections;
 mod secret;
+mod sections;
 
 pub use secret::Secret;
 pub use sections::{Ari, Asterisk, Calls, Database, Http, Journal, Lines, Log, LogFormat, Report, Synchronous};
