@@ -88,7 +88,8 @@ impl App {
             "ChannelEnteredBridge" | "ChannelLeftBridge" => bridge(),
             _ if about.channels.is_empty() => self.channels.all || bridge(),
             _ => {
-                let endpoint = |name: &str| name.rsplit_once('-').is_some_and(|(line, _)| self.endpoints.ids.contains(line));
+                let endpoint =
+                    |name: &str| name.rsplit_once('-').is_some_and(|(line, _)| self.endpoints.ids.contains(line));
                 about.inside || about.channels.iter().any(|(id, name)| self.channels.has(id) || endpoint(name))
             }
         }

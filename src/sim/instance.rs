@@ -154,6 +154,12 @@ impl Instance {
         &self.values[var]
     }
 
+    /// A new channel's linkedid, if it is another channel's id.
+    pub(super) fn linked(&self, id: &str) -> Option<String> {
+        let of = self.template.linked.iter().find(|(var, _)| self.values[**var] == id)?;
+        Some(self.values[*of.1].clone())
+    }
+
     /// The ids of the call's channels, the origin's first.
     pub(super) fn channels(&self) -> Vec<String> {
         let is_channel = |(var, _): &(&Var, &String)| matches!(var, Var::ChannelId { .. });

@@ -120,6 +120,15 @@ impl Library {
         Ok(library)
     }
 
+    /// Loads one more.
+    ///
+    /// # Errors
+    /// As `for_mix`.
+    pub(super) fn add(&mut self, entry: &MixEntry) -> Result<(), SimError> {
+        self.templates.extend(Self::for_mix(std::slice::from_ref(entry))?.templates);
+        Ok(())
+    }
+
     /// The calls that go by this name: one, or all of a trace.
     pub(super) fn get(&self, name: &str) -> Vec<Arc<Template>> {
         let of_trace = |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -131,7 +140,7 @@ impl Library {
 ///
 /// # Errors
 /// When the packed recordings can't be read (a fault of the build).
-pub(super) fn names() -> Result<Vec<String>, SimError> {
+pub fn names() -> Result<Vec<String>, SimError> {
     Ok(split(&unpack()?)?.into_iter().map(|(head, _)| head.recording).collect())
 }
 

@@ -18,16 +18,33 @@
 //! | `load` | the same calls as fast as a socket takes them |
 //! | `demo` | the mix that `callcenter demo` plays |
 
+mod apps;
 mod cast;
 mod clock;
+mod config;
+mod demo;
+mod ending;
+mod handle;
 mod instance;
 mod library;
+mod line;
+pub mod load;
+mod player;
+mod rest;
+mod server;
+mod socket;
+mod state;
 mod template;
 mod tokens;
 mod trace;
+mod variables;
+mod world;
 
 pub use cast::{Direction, People};
-pub use library::{ExpectedCall, MixEntry};
+pub use config::{PlayedCall, RestOverride, SimConfig, Truth};
+pub use demo::demo_mix;
+pub use handle::{RestartKind, Sim, SimHandle};
+pub use library::{ExpectedCall, MixEntry, names};
 
 /// What can go wrong when the simulated Asterisk is started.
 #[derive(Debug, thiserror::Error)]
@@ -63,3 +80,6 @@ pub enum SimError {
 fn short(text: &str) -> String {
     text.chars().take(120).collect()
 }
+
+#[cfg(test)]
+mod tests;

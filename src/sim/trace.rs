@@ -42,7 +42,6 @@ pub(super) struct ChannelRef {
     pub id: String,
     pub name: String,
     pub exten: String,
-    pub number: String,
     pub protocol_id: String,
     pub created: Timestamp,
 }
@@ -77,12 +76,6 @@ impl TraceEvent {
                         id: word("id"),
                         name: word("name"),
                         exten: map["dialplan"].get("exten").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                        number: map
-                            .get("caller")
-                            .and_then(|c| c.get("number"))
-                            .and_then(Value::as_str)
-                            .unwrap_or_default()
-                            .to_owned(),
                         protocol_id: word("protocol_id"),
                         created: word("creationtime").parse().unwrap_or_default(),
                     });
