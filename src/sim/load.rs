@@ -365,7 +365,7 @@ async fn send(
             tokio::time::sleep(Duration::from_millis(u64::try_from(early).unwrap_or(0))).await;
         }
         socket.feed(Message::text(text)).await.map_err(|e| failed(&e))?;
-        if stream.report.events % LOOK_EVERY == 0 {
+        if stream.report.events.is_multiple_of(LOOK_EVERY) {
             match socket.next().now_or_never() {
                 Some(Some(Ok(Message::Close(_))) | None) => {
                     return Err(SimError::Socket("the client closed it before the end".to_owned()));

@@ -236,7 +236,7 @@ fn gate(event: &TraceEvent, continues: &[Continue], call: &[TraceEvent]) -> Opti
     let id = &event.channels.first().filter(|_| event.kind == "StasisEnd")?.id;
     let entered =
         |e: &&TraceEvent| e.kind == "StasisStart" && e.at <= event.at && e.channels.iter().any(|c| c.id == *id);
-    let start = call.iter().filter(entered).next_back()?;
+    let start = call.iter().rfind(entered)?;
     let sent = |c: &&Continue| {
         let at = (c.at * 1000.0) as i64;
         c.channel == *id && at + 5 >= start.at && at <= event.at
