@@ -132,7 +132,8 @@ pub struct PlayedCall {
 pub struct RestOverride {
     /// Only requests with this method; `None` is any.
     pub method: Option<String>,
-    /// Only requests whose path below `/ari/` contains this; empty is any.
+    /// Only requests whose path below `/ari/` contains this; empty is any. The WebSocket's handshake is `GET events`
+    /// (503 is what a booting Asterisk answers).
     pub path_contains: String,
     /// The status to answer.
     pub status: u16,

@@ -8,7 +8,8 @@ use super::{Direction, MixEntry, SimConfig};
 /// queue and give up, some are transferred or held, some find the phone busy or nobody there.
 ///
 /// Twelve calls a minute, each lasting from seconds to a few minutes (talking, not dialling, is made longer); set
-/// `calls_per_second` for another rate. The trunk is `PJSIP/trunk`; the phones are 101 to 119.
+/// `calls_per_second` for another rate. The trunk is `PJSIP/trunk` (to be named in `lines.trunks`, so that calls get
+/// their direction); the phones are 101 to 119.
 pub fn demo_mix() -> SimConfig {
     use Direction::{AsRecorded, Inbound, Internal, Outbound};
     let entry = |name: &str, weight: u32, direction: Direction| MixEntry::new(name, weight).going(direction);

@@ -52,6 +52,9 @@ impl World {
     /// Starts the calls whose time has come. The gaps between them are those of a Poisson process, as at a real
     /// switchboard.
     fn arrive(&mut self, now: i64) {
+        // A machine that slept has missed its calls; they do not come all at once afterwards.
+        const MISSED_MS: f64 = 5_000.0;
+        self.next_arrival = self.next_arrival.map(|at| if at < now as f64 - MISSED_MS { now as f64 } else { at });
         while let Some(at) = self.next_arrival.filter(|at| *at <= now as f64) {
             if self.config.calls.is_some_and(|limit| self.arrived >= limit) {
                 self.next_arrival = None;

@@ -61,6 +61,9 @@ pub(super) async fn handle(request: HttpRequest, payload: web::Payload, shared: 
             .body(body);
     }
     if path == "events" && request.method() == "GET" {
+        if let Some(answer) = shared.world().overridden("GET", &path) {
+            return response(&answer);
+        }
         return events(&request, payload, shared, &query);
     }
     let Ok(Ok(body)) = payload.to_bytes_limited(BODY_LIMIT).await else {

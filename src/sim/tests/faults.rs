@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::{Client, config, eventually, get, http, start};
 use crate::sim::{RestOverride, RestartKind, Sim, SimConfig};
@@ -41,6 +41,55 @@ async fn a_dropped_connection_is_reset_and_loses_what_happens_meanwhile() {
     assert!(events.iter().all(|e| e["type"] != "ChannelCreated"));
     let unheard = sim.played()[0].unheard as usize;
     assert!(events.len() + unheard < 76 && !events.is_empty(), "{} heard later, {unheard} never", events.len());
+}
+
+#[tokio::test]
+async fn a_channel_stays_in_stasis_over_a_gap_and_takes_commands_again() {
+    let sim = start();
+    let mut client = Client::connect(&sim).await;
+    sim.play("busy").unwrap();
+    let started = client.until(|e| e["type"] == "StasisStart").await;
+    let id = started.last().unwrap()["channel"]["id"].as_str().unwrap().to_owned();
+    sim.drop_connection();
+    eventually("the app is gone", async || sim.shared.world().apps.is_empty()).await;
+    let mut client = Client::connect(&sim).await;
+    let channels = get(&sim, "/channels").await;
+    assert_eq!((&channels[0]["id"], &channels[0]["dialplan"]["app_name"]), (&json!(id), &json!("Stasis")));
+    assert_eq!(http(&sim, "POST", &format!("/channels/{id}/continue"), "").await.0, 204);
+    let events = client.whole_calls(&sim, 1).await;
+    assert_eq!(events[0]["type"], "StasisEnd", "no second StasisStart");
+    assert_eq!(sim.truth().by_status.get("busy"), Some(&1));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let sim = start();
+    let client = Client::connect(&sim).await;
+    // More than all buffers on the way hold.
+    let frame = "x".repeat(256 * 1024);
+    for _ in 0..200 {
+        sim.send_raw_text(&frame);
+    }
+    eventually("the client is cut off", async || sim.shared.world().apps.is_empty()).await;
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_booting_asterisk_answers_the_handshake_with_503() {
+    let sim = start();
+    let booting = RestOverride {
+        method: None,
+        path_contains: "events".to_owned(),
+        status: 503,
+        body: String::new(),
+        times: Some(1),
+    };
+    sim.override_rest(Some(booting));
+    match Client::try_connect(&sim, "?app=a", "demo-password").await {
+        Err(Error::Http(response)) => assert_eq!(response.status().as_u16(), 503),
+        other => panic!("{:?}", other.err()),
+    }
+    Client::connect(&sim).await;
 }
 
 #[tokio::test]
