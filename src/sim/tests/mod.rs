@@ -141,7 +141,8 @@ impl Client {
         if event["type"] == "StasisStart" {
             let id = event["channel"]["id"].as_str().unwrap();
             let (status, body) = http(sim, "POST", &format!("/channels/{id}/continue"), "").await;
-            assert_eq!(status, 204, "{body}");
+            // Where the recorded app did something else than continue, the channel may be gone by now.
+            assert!(matches!(status, 204 | 404 | 409), "{status} {body}");
         }
         events.push(event);
     }
