@@ -1,1 +1,16 @@
-//! (being written)
+//! The actors: thin shells around the pure core, and what they share.
+
+pub mod ari_command;
+pub mod ari_http;
+mod audit;
+pub mod backoff;
+pub mod batch;
+pub mod call;
+pub mod connection;
+pub mod db_writer;
+pub mod journal;
+pub mod link;
+pub mod messages;
+pub mod registry;
+pub mod source;
+pub mod supervisor;

@@ -62,6 +62,16 @@ macro_rules! events {
         /// The types of the API description that are decoded.
         pub const KINDS: &[&str] = &[$(stringify!($name),)+];
 
+        impl Event<'_> {
+            /// The type as Asterisk names it; `None` for a type that this program does not know.
+            pub fn name(&self) -> Option<&'static str> {
+                match self {
+                    $(events!(@pattern $name $($body)?) => Some(stringify!($name)),)+
+                    Self::Unknown => None,
+                }
+            }
+        }
+
         fn body<'a>(kind: &str, text: &'a str) -> Result<Event<'a>, serde_json::Error> {
             match kind {
                 $(stringify!($name) => events!(@decode text $name $($body)?),)+
@@ -73,6 +83,8 @@ macro_rules! events {
         serde_json::from_str::<$body<'a>>($text).map(|b| Event::$name(Box::new(b)))
     };
     (@decode $text:ident $name:ident) => { Ok(Event::$name) };
+    (@pattern $name:ident $body:ident) => { Event::$name(_) };
+    (@pattern $name:ident) => { Event::$name };
 }
 
 events! {
@@ -166,6 +178,62 @@ events! {
     CallBroadcast(CallBroadcast),
     /// A call offered to several applications was claimed (22).
     CallClaimed(CallClaimed),
+}
+
+impl Event<'_> {
+    /// The ids of the channel and the bridge that it is mainly about.
+    pub fn subjects(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::ApplicationMoveFailed(e) => (Some(&e.channel.id), None),
+            Self::BridgeCreated(e) => (None, Some(&e.bridge.id)),
+            Self::BridgeDestroyed(e) => (None, Some(&e.bridge.id)),
+            Self::BridgeMerged(e) => (None, Some(&e.bridge.id)),
+            Self::BridgeVideoSourceChanged(e) => (None, Some(&e.bridge.id)),
+            Self::BridgeBlindTransfer(e) => (Some(&e.channel.id), e.bridge.as_ref().map(|o| &*o.id)),
+            Self::BridgeAttendedTransfer(e) => {
+                (Some(&e.transferer_first_leg.id), e.transferer_first_leg_bridge.as_ref().map(|o| &*o.id))
+            }
+            Self::ChannelCreated(e) => (Some(&e.channel.id), None),
+            Self::ChannelDestroyed(e) => (Some(&e.channel.id), None),
+            Self::ChannelEnteredBridge(e) => (e.channel.as_ref().map(|o| &*o.id), Some(&e.bridge.id)),
+            Self::ChannelLeftBridge(e) => (Some(&e.channel.id), Some(&e.bridge.id)),
+            Self::ChannelStateChange(e) => (Some(&e.channel.id), None),
+            Self::ChannelDtmfReceived(e) => (Some(&e.channel.id), None),
+            Self::ChannelDialplan(e) => (Some(&e.channel.id), None),
+            Self::ChannelCallerId(e) => (Some(&e.channel.id), None),
+            Self::ChannelUserevent(e) => (e.channel.as_ref().map(|o| &*o.id), e.bridge.as_ref().map(|o| &*o.id)),
+            Self::ChannelHangupRequest(e) => (Some(&e.channel.id), None),
+            Self::ChannelVarset(e) => (e.channel.as_ref().map(|o| &*o.id), None),
+            Self::ChannelHold(e) => (Some(&e.channel.id), None),
+            Self::ChannelUnhold(e) => (Some(&e.channel.id), None),
+            Self::ChannelToneDetected(e) => (Some(&e.channel.id), None),
+            Self::ChannelTalkingStarted(e) => (Some(&e.channel.id), None),
+            Self::ChannelTalkingFinished(e) => (Some(&e.channel.id), None),
+            Self::Dial(e) => (Some(&e.peer.id), None),
+            Self::StasisEnd(e) => (Some(&e.channel.id), None),
+            Self::StasisStart(e) => (Some(&e.channel.id), None),
+            Self::ChannelConnectedLine(e) => (Some(&e.channel.id), None),
+            Self::CallBroadcast(e) => (Some(&e.channel.id), None),
+            Self::CallClaimed(e) => (Some(&e.channel.id), None),
+            Self::DeviceStateChanged(_)
+            | Self::PlaybackStarted(_)
+            | Self::PlaybackContinuing(_)
+            | Self::PlaybackFinished(_)
+            | Self::RecordingStarted(_)
+            | Self::RecordingFinished(_)
+            | Self::RecordingFailed(_)
+            | Self::ApplicationRegistered
+            | Self::ApplicationUnregistered
+            | Self::ApplicationReplaced
+            | Self::ContactStatusChange(_)
+            | Self::PeerStatusChange(_)
+            | Self::EndpointStateChange(_)
+            | Self::TextMessageReceived(_)
+            | Self::ChannelTransfer(_)
+            | Self::RESTResponse(_)
+            | Self::Unknown => (None, None),
+        }
+    }
 }
 
 /// Decodes one frame.

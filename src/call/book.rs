@@ -15,6 +15,8 @@ use crate::model::{Status, Timestamp};
 pub enum ChangeKind {
     /// A new call.
     Started,
+    /// A phone rings.
+    Ringing,
     /// A person or machine took it.
     Answered,
     /// It is with somebody else now.
@@ -32,6 +34,7 @@ impl ChangeKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Started => "call_started",
+            Self::Ringing => "call_ringing",
             Self::Answered => "call_answered",
             Self::Transferred => "call_transferred",
             Self::Updated => "call_updated",
@@ -81,6 +84,7 @@ struct Written {
     status: Status,
     callee: Option<String>,
     over: bool,
+    rings: bool,
 }
 
 /// All channels and calls of one node that are open, or ended a short while ago.
@@ -132,6 +136,11 @@ impl Book {
     /// A channel's id and creation time, by which older rows of it are found.
     pub fn identity(&self, key: ChanKey) -> Option<(&str, Timestamp)> {
         self.chans.get(&key).map(|c| (&*c.id, c.created))
+    }
+
+    /// The uid of the call to which a channel belongs.
+    pub fn call_uid(&self, key: ChanKey) -> Option<String> {
+        self.uid(self.chans.get(&key)?.stays.last()?.call)
     }
 
     /// Adds one fact.
@@ -243,6 +252,7 @@ impl Book {
             status: row.status,
             callee: row.callee_number.clone(),
             over: row.ended_at.is_some(),
+            rings: row.rings,
         };
         let Some(call) = self.calls.get_mut(&key) else { return };
         let kinds = kinds(call.written.as_ref(), &now);
@@ -284,24 +294,21 @@ impl Book {
     }
 }
 
+/// What a follower is told of the step from one row to the next.
 fn kinds(before: Option<&Written>, now: &Written) -> Vec<ChangeKind> {
     let mut kinds = Vec::new();
-    match before {
-        None => {
-            kinds.push(ChangeKind::Started);
-            if now.status == Status::Active {
-                kinds.push(ChangeKind::Answered);
-            }
-        }
-        Some(before) => {
-            if before.status == Status::Ringing && now.status != Status::Ringing && !now.over {
-                kinds.push(ChangeKind::Answered);
-            } else if before.callee.is_some() && before.callee != now.callee {
-                kinds.push(ChangeKind::Transferred);
-            } else if before.over == now.over && before != now {
-                kinds.push(ChangeKind::Updated);
-            }
-        }
+    let taken = |w: &Written| w.status != Status::Ringing;
+    if before.is_none() {
+        kinds.push(ChangeKind::Started);
+    }
+    if now.rings && before.is_none_or(|b| !b.rings) {
+        kinds.push(ChangeKind::Ringing);
+    }
+    let answered = matches!(now.status, Status::Active | Status::Answered);
+    if answered && before.is_none_or(|b| !taken(b)) {
+        kinds.push(ChangeKind::Answered);
+    } else if before.is_some_and(|b| b.callee.is_some() && b.callee != now.callee) {
+        kinds.push(ChangeKind::Transferred);
     }
     if now.over && before.is_none_or(|b| !b.over) {
         kinds.push(ChangeKind::Ended);

@@ -60,6 +60,8 @@ pub struct CallRow {
     pub protocol_id: Option<String>,
     pub incomplete: bool,
     pub legs: usize,
+    /// Whether a phone has rung for it (no column: a change is told by it).
+    pub rings: bool,
     pub updated_at: Timestamp,
 }
 
@@ -362,6 +364,7 @@ impl<'a> Folding<'a> {
             protocol_id: chan.protocol.as_deref().map(str::to_owned),
             incomplete: self.members.iter().any(|m| m.chan.incomplete()),
             legs: self.members.len(),
+            rings: self.members.iter().any(|m| m.chan.kind == ChanKind::Real && m.chan.ringing.is_some()),
             updated_at,
         }
     }

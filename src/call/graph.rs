@@ -34,6 +34,9 @@ impl Default for GraphLimits {
     }
 }
 
+/// Requests whose reply is awaited, at most; an older one is given up.
+const MAX_ASKED: usize = 4_096;
+
 /// What one journal entry led to.
 #[derive(Debug, Default)]
 pub struct Out {
@@ -94,6 +97,7 @@ pub struct Graph {
     tombs: FxHashSet<u64>,
     tomb_queue: VecDeque<(Timestamp, u64)>,
     births: VecDeque<(u64, ChanKey)>,
+    asked: VecDeque<(Box<str>, ChanKey)>,
     /// Journal time: the latest receipt time seen.
     pub(super) now: Timestamp,
     pub(super) epoch: u32,
@@ -120,6 +124,7 @@ impl Graph {
             tombs: FxHashSet::default(),
             tomb_queue: VecDeque::new(),
             births: VecDeque::new(),
+            asked: VecDeque::new(),
             now: Timestamp::from_millis(0),
             epoch: 0,
             offset: None,
@@ -252,11 +257,48 @@ impl Graph {
         }
     }
 
-    /// The answer to a request about this channel.
-    pub fn reply(&mut self, about: &str, command: &str, outcome: &str, at: Timestamp) {
-        self.advance(at);
+    /// What the entries since the last call of this led to.
+    pub fn take_out(&mut self) -> Out {
+        std::mem::take(&mut self.out)
+    }
+
+    /// The latest receipt time seen: the journal's time.
+    pub fn journal_time(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The time of a channel's last event.
+    pub fn last_of(&self, key: ChanKey) -> Option<Timestamp> {
+        self.nodes.get(&key).map(|n| n.last)
+    }
+
+    /// A channel that a recording with this target (`channel:ID`, `bridge:ID`) records.
+    pub fn recorded(&self, target: &str) -> Option<ChanKey> {
+        match target.split_once(':')? {
+            ("channel", id) => self.find(id),
+            ("bridge", id) => self.bridges.first_in(id),
+            _ => None,
+        }
+    }
+
+    /// A request about this channel was sent.
+    pub fn asked(&mut self, command: &str, about: &str) {
         if let Some(key) = self.find(about) {
-            self.input(key, at, Input::Reply { command: command.into(), outcome: outcome.into() });
+            if self.asked.len() >= MAX_ASKED {
+                self.asked.pop_front();
+            }
+            self.asked.push_back((command.into(), key));
+        }
+    }
+
+    /// The answer to a request.
+    pub fn reply(&mut self, command: &str, outcome: &str, at: Timestamp) {
+        self.advance(at);
+        let Some(place) = self.asked.iter().position(|(id, _)| **id == *command) else { return };
+        if let Some((id, key)) = self.asked.remove(place) {
+            // Our own clock: no fact follows from it.
+            let last = self.last_of(key).unwrap_or(at);
+            self.input(key, last, Input::Reply { command: id, outcome: outcome.into() });
         }
     }
 

@@ -72,6 +72,12 @@ impl Bridges {
         links.bridges.iter().filter(inside).cloned().collect()
     }
 
+    /// The channel that entered this bridge first, of those that are in it.
+    pub(super) fn first_in(&self, bridge: &str) -> Option<ChanKey> {
+        let inside = self.0.get(bridge)?.iter().filter(|v| v.to.is_none());
+        inside.min_by_key(|v| (v.from, v.key)).map(|v| v.key)
+    }
+
     fn name(&self, bridge: &str) -> Arc<str> {
         self.0.get_key_value(bridge).map_or_else(|| Arc::from(bridge), |(name, _)| name.clone())
     }

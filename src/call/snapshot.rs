@@ -18,8 +18,8 @@ use crate::model::Timestamp;
 pub struct SnapshotError(#[from] serde_json::Error);
 
 impl Graph {
-    /// Takes a gap that ended at `at`. Returns the channels that were alive.
-    pub fn gap(&mut self, gap: &Gap, at: Timestamp) -> Vec<ChanKey> {
+    /// Takes a gap that ended at `at`. Returns how many calls were open.
+    pub fn gap(&mut self, gap: &Gap, at: Timestamp) -> usize {
         let since = Timestamp::from_secs_f64(gap.since);
         self.gap_since = Some(self.in_asterisk_time(since));
         self.advance(at);
@@ -31,10 +31,14 @@ impl Graph {
         for key in &live {
             if let Some(node) = self.nodes.get(key) {
                 let last = node.last;
-                self.out.inputs.push((*key, last, Input::Touched));
+                self.input(*key, last, Input::Touched);
             }
         }
-        live
+        let mut calls: Vec<ChanKey> =
+            live.iter().filter_map(|k| self.nodes.get(k)).filter_map(|n| n.stays.last()).map(|s| s.call).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls.len()
     }
 
     /// Takes a snapshot that was taken at `at`.

@@ -1,10 +1,37 @@
-//! The configuration: one struct a section.
+//! The configuration: one struct a section, read in layers, checked as a whole.
+//!
+//! Later layers win: the structs' defaults, `config/default.toml` (or `/etc/callcenter/default.toml`), the file of
+//! `--config`, `.env`, the environment. [`load`] reads them and says of every key where its value is from;
+//! whatever is wrong comes back as [`Mistake`]s, all of them at once.
 
+mod environment;
+mod events;
+mod extract;
+mod keys;
+mod layer;
+mod load;
+mod mistake;
+mod ranges;
+mod reload;
 mod secret;
 mod sections;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod validate;
 
+pub use environment::MAX_SERVERS;
+pub use keys::{environment_name, keys};
+pub use layer::Origin;
+pub use load::{Inputs, Loaded, load};
+pub use mistake::{Mistake, Refused};
+pub use reload::Changes;
 pub use secret::Secret;
 pub use sections::{Ari, Asterisk, Calls, Database, Http, Journal, Lines, Log, LogFormat, Report, Synchronous};
+pub use settings::Setting;
+pub use validate::{NODE_NAME_RULE, is_node_name};
+
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +39,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The Asterisk servers; the `ARI_*` names describe the only or first one.
+    /// The Asterisk servers; the `ARI_*` names describe the only or first one. Empty: none is configured yet.
     pub asterisk: Vec<Asterisk>,
     /// How the connection to each behaves.
     pub ari: Ari,
@@ -30,4 +57,15 @@ pub struct Config {
     pub calls: Calls,
     /// Reports.
     pub report: Report,
+}
+
+impl Config {
+    /// The journal's folder: `journal.dir`, or `journal` beside the database where that is empty.
+    pub fn journal_dir(&self) -> PathBuf {
+        if self.journal.dir.as_os_str().is_empty() {
+            self.database.path.parent().unwrap_or(Path::new("")).join("journal")
+        } else {
+            self.journal.dir.clone()
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! One struct a section of the configuration, with its defaults.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Secret;
 
 /// One Asterisk server: `[[asterisk]]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Asterisk {
     /// Its name: part of every key in the database.
@@ -35,6 +36,31 @@ impl Default for Asterisk {
             ca_file: None,
         }
     }
+}
+
+impl Asterisk {
+    /// The URL for people: not shown where it could hold credentials (which validation refuses).
+    pub fn shown_url(&self) -> &str {
+        shown_url(&self.url)
+    }
+}
+
+impl fmt::Debug for Asterisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asterisk")
+            .field("name", &self.name)
+            .field("url", &self.shown_url())
+            .field("username", &self.username)
+            .field("password", &self.password)
+            .field("app", &self.app)
+            .field("ca_file", &self.ca_file)
+            .finish()
+    }
+}
+
+/// A URL for people: `user:password@` and `?api_key=` are the places where ARI's credentials can stand.
+pub(super) fn shown_url(url: &str) -> &str {
+    if url.contains(['@', '?', '#']) { "(not shown: it may hold credentials)" } else { url }
 }
 
 /// How the connection to each Asterisk behaves: `[ari]`.
@@ -182,7 +208,7 @@ impl Default for Http {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// `auto` (human lines in a terminal and elsewhere), `human` or `json`.
+    /// `human` or `json`.
     pub format: LogFormat,
     /// Levels, also per module: `info`, `info,callcenter::actors::connection=debug`.
     pub level: String,

@@ -13,6 +13,7 @@ pub mod compact;
 pub mod endpoints;
 pub mod events;
 pub mod gaps;
+pub mod heads;
 pub mod legs;
 pub mod look;
 pub mod open;

@@ -1,1 +1,63 @@
-//! (being written)
+//! HTTP: health and the state of the system. It binds to the loopback interface only, and serves nothing that
+//! changes anything before there is authentication.
+
+mod health;
+mod system;
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+
+use actix::Addr;
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+
+use crate::actors::supervisor::Supervisor;
+use crate::db::pool::ReadPool;
+
+/// Connections at once, at most.
+const MAX_CONNECTIONS: usize = 1_024;
+
+/// A running server.
+pub struct Server {
+    /// The port it listens on.
+    pub port: u16,
+    handle: ServerHandle,
+}
+
+impl Server {
+    /// Answers what is under way, then ends.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+    }
+}
+
+/// What handlers need.
+pub(crate) struct State {
+    supervisor: Addr<Supervisor>,
+    #[expect(dead_code, reason = "the calls' resource comes with the API; health needs no query")]
+    pool: ReadPool,
+}
+
+/// Starts the server on this port of the loopback interface; 0 takes a free one.
+///
+/// # Errors
+/// When the port can't be used.
+pub fn start(port: u16, supervisor: Addr<Supervisor>, pool: ReadPool) -> io::Result<Server> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    let port = listener.local_addr()?.port();
+    let state = web::Data::new(State { supervisor, pool });
+    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes))
+        .workers(1)
+        .max_connections(MAX_CONNECTIONS)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    actix::spawn(server);
+    Ok(Server { port, handle })
+}
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.service(health::live).service(health::ready).service(system::system);
+}

@@ -1,0 +1,213 @@
+//! The connection's life: connect, listen, wait, again; for years.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::outbox::Outbox;
+use super::prepare::{Application, Prepare};
+use super::session::{Ended, Session};
+use super::status::{Shared, State};
+use super::{ConnectionSetup, Control};
+use crate::actors::ari_http::{AriClient, AriHttp, Socket};
+use crate::actors::audit::CommandIds;
+use crate::actors::backoff::Backoff;
+use crate::ari::entry::Gap;
+use crate::ari::outcome::Outcome;
+use crate::ari::request::{ApplicationAction, Request};
+use crate::config;
+use crate::model::NodeId;
+
+/// REST connections of ours, beside those of the command actor.
+const REST_CONNECTIONS: usize = 5;
+/// How long the last entries may take into the journal when we stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// Everything that outlives a session.
+pub(super) struct Life {
+    pub(super) node: NodeId,
+    pub(super) http: AriHttp,
+    pub(super) ari: config::Ari,
+    pub(super) client: Rc<AriClient>,
+    pub(super) ids: Rc<CommandIds>,
+    pub(super) outbox: Outbox,
+    pub(super) status: Shared,
+    pub(super) control: Rc<Control>,
+    /// Until when everything was certainly heard and why not since; `None` before the first session ever.
+    pub(super) heard: Option<Gap>,
+    backoff: Backoff,
+}
+
+impl Life {
+    /// The life, and the task that carries entries to the journal for it; whoever runs the one runs the other.
+    pub(super) fn new(
+        setup: ConnectionSetup,
+        status: Shared,
+        control: Rc<Control>,
+    ) -> (Self, impl Future<Output = ()> + use<>) {
+        let ConnectionSetup { node, http, ari, frames, entries, alive, heard, exited: _ } = setup;
+        let (outbox, pump) = Outbox::new(frames, entries, alive);
+        let millis = Duration::from_millis;
+        let life = Self {
+            client: Rc::new(http.client(REST_CONNECTIONS)),
+            ids: Rc::new(CommandIds::new("n")),
+            backoff: Backoff::new(millis(ari.backoff_min_ms), millis(ari.backoff_max_ms)),
+            node,
+            http,
+            ari,
+            outbox,
+            status,
+            control,
+            heard,
+        };
+        (life, pump)
+    }
+
+    /// Runs until told to stop.
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.connect_and_listen().await {
+                Ended::Stopped => break,
+                Ended::Replaced => {
+                    if !self.yielded().await {
+                        break;
+                    }
+                }
+                Ended::Lost { reason, lasted } => {
+                    if lasted >= Duration::from_millis(self.ari.stable_after_ms) {
+                        self.backoff.reset();
+                    }
+                    if !self.wait(&reason, lasted).await {
+                        break;
+                    }
+                }
+            }
+        }
+        if !self.outbox.drained(DRAIN_LIMIT).await {
+            let bytes = self.outbox.waiting_bytes();
+            warn!(node = %self.node, "stopped while {bytes} bytes still waited for the journal");
+        }
+        info!(node = %self.node, "connection stopped");
+    }
+
+    async fn connect_and_listen(&mut self) -> Ended {
+        self.status.borrow_mut().enter(State::Connecting);
+        let began = Instant::now();
+        let control = self.control.clone();
+        let opened = tokio::select! {
+            () = control.stopping() => return Ended::Stopped,
+            opened = self.http.open_socket() => opened,
+        };
+        match opened {
+            Ok(socket) => self.listen(socket, began).await,
+            Err(failure) => Ended::Lost { reason: failure.message, lasted: Duration::ZERO },
+        }
+    }
+
+    async fn listen(&mut self, socket: Socket, began: Instant) -> Ended {
+        let session = Session::begin(self, socket);
+        let prepare = Prepare::new(self, &session, began);
+        let (ended, hearing) = session.run(prepare).await;
+        let certain = hearing.end(&self.outbox, self.heard.clone());
+        let refused = self.outbox.take_failure();
+        let reason = match &ended {
+            Ended::Stopped => "service was not running".to_owned(),
+            Ended::Replaced => "another client took the application".to_owned(),
+            Ended::Lost { reason, .. } => reason.clone(),
+        };
+        // After a session that gave nothing, the gap before it goes on.
+        let mut heard = certain.map(|since| Gap { since, reason }).or_else(|| self.heard.take());
+        if let (Some(gap), Some(lost)) = (heard.as_mut(), refused) {
+            gap.since = gap.since.min(lost);
+        }
+        self.heard = heard;
+        ended
+    }
+
+    /// Waits before the next try; false when told to stop.
+    async fn wait(&mut self, reason: &str, lasted: Duration) -> bool {
+        let wait = self.backoff.next_wait();
+        let until = Instant::now() + wait;
+        let (node, ms) = (&self.node, wait.as_millis());
+        let known = {
+            let mut status = self.status.borrow_mut();
+            status.back_off(until);
+            let known = status.view.last_error.as_deref() == Some(reason);
+            status.view.last_error = Some(reason.to_owned());
+            known
+        };
+        match (lasted > Duration::ZERO, known) {
+            (true, _) => {
+                warn!(%node, "connection lost after {:.1} s: {reason}; again in {ms} ms", lasted.as_secs_f64())
+            }
+            (false, false) => warn!(%node, "no connection: {reason}; again in {ms} ms"),
+            // The same as last time: said once, not every ten seconds for a night.
+            (_, true) => debug!(%node, "still no connection: {reason}; again in {ms} ms"),
+        }
+        tokio::select! {
+            () = self.control.stopping() => false,
+            () = self.control.take_back_asked.notified() => true,
+            () = tokio::time::sleep_until(until) => true,
+        }
+    }
+
+    /// Waits until nobody holds the application any more, or until told to take it back; false when told to stop.
+    async fn yielded(&mut self) -> bool {
+        let (node, app) = (&self.node, self.http.app());
+        {
+            let mut status = self.status.borrow_mut();
+            status.enter(State::Yielded);
+            status.view.last_error = Some(format!(
+                "another client took the application '{app}'; this service waits until it is free. Two services need \
+                 two applications (asterisk.app, ARI_APP_NAME)"
+            ));
+        }
+        warn!(%node, "yielded: another client took the application '{app}'; waiting until it is free");
+        let pause = Duration::from_millis(self.ari.yield_check_ms);
+        let mut holder = Holder::default();
+        loop {
+            let free = tokio::select! {
+                () = self.control.stopping() => return false,
+                free = holder.gone(&self.client, app) => free,
+            };
+            if free {
+                info!(%node, "the application '{app}' is free again");
+                return true;
+            }
+            tokio::select! {
+                () = self.control.stopping() => return false,
+                () = self.control.take_back_asked.notified() => {
+                    info!(%node, "taking the application '{app}' back, as told");
+                    return true;
+                }
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
+
+/// The client that took our application, as far as `GET /applications/APP` shows it.
+#[derive(Default)]
+struct Holder {
+    /// Whether it was seen subscribed to everything.
+    listened: bool,
+}
+
+impl Holder {
+    /// Whether it has gone. Usually the application object goes with its client (404). One that is kept by an explicit
+    /// subscription, or by a channel in Stasis, stays, but loses its subscriptions to everything when its client goes.
+    async fn gone(&mut self, client: &AriClient, app: &str) -> bool {
+        let answer = client.ask(&Request::application(app, ApplicationAction::Get)).await;
+        if matches!(answer.outcome, Outcome::Gone(_)) {
+            return true;
+        }
+        let Some(shown) = answer.outcome.body().and_then(|b| serde_json::from_slice::<Application>(b).ok()) else {
+            debug!("whether '{app}' is free can't be seen now: {}", answer.outcome);
+            return false;
+        };
+        self.listened |= shown.hears_everything();
+        self.listened && shown.hears_nothing_whole()
+    }
+}

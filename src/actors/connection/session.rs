@@ -1,0 +1,384 @@
+//! One socket, from the handshake to its end. Reading waits for nothing but the socket.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tracing::warn;
+
+use super::Control;
+use super::life::Life;
+use super::outbox::{Outbox, WAITING_BYTES};
+use super::prepare::Prepare;
+use super::status::{Shared, State};
+use crate::actors::ari_http::Socket;
+use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
+use crate::ari::entry::{BadFrame, Gap};
+use crate::model::{NodeId, Timestamp};
+
+/// Frames read before others on this thread get their turn.
+const BATCH: usize = 256;
+/// How long a close that we began may take.
+const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+/// `ApplicationReplaced` is a short event; longer frames are not searched for it.
+const REPLACED_MAX_BYTES: usize = 1_024;
+/// No configured interval is longer than this, milliseconds: moments would overflow.
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
+/// The search for it, prepared once.
+static REPLACED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ApplicationReplaced"));
+/// Seconds between two looks at Asterisk's clock in its events.
+const CLOCK_EVERY_S: f64 = 1.0;
+
+/// How a session, or the try at one, ended.
+pub(super) enum Ended {
+    /// We were told to stop.
+    Stopped,
+    /// Another client took the application.
+    Replaced,
+    /// Anything else; the session had lasted so long.
+    Lost {
+        /// For people, and for the gap.
+        reason: String,
+        /// Zero when there was no session.
+        lasted: Duration,
+    },
+}
+
+/// Until when everything was certainly heard. It moves only once Asterisk is known to send everything; frames that come
+/// earlier are held back, so that the gap before them stands before them in the journal, whatever happens meanwhile.
+pub(super) struct Hearing {
+    pub(super) certain: Cell<f64>,
+    everything: Cell<bool>,
+    held: RefCell<Vec<Frame>>,
+    held_bytes: Cell<usize>,
+}
+
+impl Hearing {
+    fn new(now: f64) -> Self {
+        Self {
+            certain: Cell::new(now),
+            everything: Cell::new(false),
+            held: RefCell::default(),
+            held_bytes: Cell::new(0),
+        }
+    }
+
+    fn until(&self, at: f64) {
+        if self.everything.get() {
+            self.certain.set(at);
+        }
+    }
+
+    fn keep(&self, outbox: &Outbox, frame: Frame) {
+        if self.everything.get() {
+            self.certain.set(frame.at);
+            outbox.frame(frame);
+        } else {
+            self.held_bytes.set(self.held_bytes.get() + frame.body.len());
+            self.held.borrow_mut().push(frame);
+        }
+    }
+
+    /// From now on everything is heard: `gap`, if there was one, ends at its moment and goes into the journal, then
+    /// whatever was held back.
+    pub(super) fn begin(&self, outbox: &Outbox, gap: Option<(f64, Gap)>) {
+        if let Some((at, gap)) = gap {
+            outbox.entry_at(at, EntryBody::Gap(gap));
+        }
+        self.held.take().into_iter().for_each(|frame| outbox.frame(frame));
+        self.held_bytes.set(0);
+        self.certain.set(wall_clock());
+        self.everything.set(true);
+    }
+
+    /// The session is over: until when everything was certainly heard, `None` if it gave the journal nothing. What came
+    /// before it was known whether everything comes is kept all the same: the gap before it ends with the handshake,
+    /// and the next one begins there.
+    pub(super) fn end(&self, outbox: &Outbox, gap: Option<Gap>) -> Option<f64> {
+        let certain = self.certain.get();
+        if !self.everything.get() {
+            if self.held.borrow().is_empty() {
+                return None;
+            }
+            self.begin(outbox, gap.map(|gap| (certain, gap)));
+        }
+        Some(certain)
+    }
+}
+
+pub(super) struct Session {
+    node: NodeId,
+    app: String,
+    socket: Socket,
+    outbox: Outbox,
+    status: Shared,
+    control: Rc<Control>,
+    pub(super) hearing: Rc<Hearing>,
+    began: Instant,
+    last_heard: Instant,
+    dead_after: Duration,
+    ping_every: Duration,
+    /// The ping whose pong is awaited: its number and when it was sent.
+    ping: (u64, f64),
+    clock_seen: f64,
+}
+
+impl Session {
+    /// The handshake is done.
+    pub(super) fn begin(life: &Life, socket: Socket) -> Self {
+        let now = wall_clock();
+        {
+            let mut status = life.status.borrow_mut();
+            status.enter(State::Connected);
+            status.view.sessions += 1;
+        }
+        let began = Instant::now();
+        Self {
+            node: life.node.clone(),
+            app: life.http.app().to_owned(),
+            socket,
+            outbox: life.outbox.clone(),
+            status: life.status.clone(),
+            control: life.control.clone(),
+            hearing: Rc::new(Hearing::new(now)),
+            began,
+            last_heard: began,
+            dead_after: Duration::from_millis(life.ari.dead_after_ms.clamp(1, DAY_MS)),
+            ping_every: Duration::from_millis(life.ari.ping_interval_ms.clamp(1, DAY_MS)),
+            ping: (0, now),
+            clock_seen: 0.0,
+        }
+    }
+
+    /// Reads until the end; says how it ended and what was heard.
+    pub(super) async fn run(mut self, prepare: Prepare) -> (Ended, Rc<Hearing>) {
+        let ended = match self.read(prepare).await {
+            Ok(()) => {
+                self.close().await;
+                Ended::Stopped
+            }
+            Err(End::Replaced) => {
+                self.close().await;
+                Ended::Replaced
+            }
+            Err(End::OnPurpose(reason)) => {
+                self.close().await;
+                Ended::Lost { reason, lasted: self.lasted() }
+            }
+            Err(End::Broken(reason)) => Ended::Lost { reason, lasted: self.lasted() },
+        };
+        (ended, self.hearing)
+    }
+
+    /// `Ok` when told to stop.
+    async fn read(&mut self, prepare: Prepare) -> Result<(), End> {
+        let (control, outbox) = (self.control.clone(), self.outbox.clone());
+        let mut preparing = Box::pin(prepare.run()).fuse();
+        let mut pings = interval_at(self.began + self.ping_every, self.ping_every);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let dead_at = self.last_heard + self.dead_after;
+            tokio::select! {
+                message = self.socket.next() => {
+                    self.batch(message)?;
+                    // Others on this thread, the way to the journal first, get their turn.
+                    tokio::task::yield_now().await;
+                }
+                () = control.stopping() => return Ok(()),
+                reason = outbox.failure() => return Err(End::OnPurpose(reason)),
+                _ = pings.tick() => self.ping()?,
+                prepared = &mut preparing => prepared.map_err(End::OnPurpose)?,
+                () = sleep_until(dead_at) => self.maybe_dead()?,
+            }
+        }
+    }
+
+    /// A message and whatever else is there already.
+    fn batch(&mut self, first: Option<Result<Message, Error>>) -> Result<(), End> {
+        let mut next = Some(first);
+        let mut left = BATCH;
+        while let Some(message) = next {
+            self.message(message)?;
+            left -= 1;
+            next = if left == 0 { None } else { self.socket.next().now_or_never() };
+        }
+        let waiting = self.outbox.waiting_bytes() + self.hearing.held_bytes.get();
+        self.status.borrow_mut().view.waiting_bytes = waiting;
+        if waiting > WAITING_BYTES {
+            return Err(End::OnPurpose(format!("the journal is too slow: {waiting} bytes wait for it")));
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
+        let message = match message {
+            None => return Err(End::Broken("the connection broke off without a close frame".into())),
+            Some(Err(error)) => return Err(self.failed(&error)),
+            Some(Ok(message)) => message,
+        };
+        self.last_heard = Instant::now();
+        match message {
+            Message::Text(text) => self.text(text),
+            Message::Binary(bytes) => {
+                self.keep(wall_clock(), FrameBody::Binary(bytes));
+                Ok(())
+            }
+            Message::Pong(payload) => {
+                let (number, sent) = self.ping;
+                if payload.as_ref() == number.to_be_bytes() {
+                    // Events before our ping came before its pong.
+                    self.hearing.until(sent);
+                }
+                Ok(())
+            }
+            Message::Close(frame) => {
+                let why = frame.map_or_else(String::new, |f| format!(" ({}{}{})", f.code, sep(&f.reason), f.reason));
+                Err(End::Broken(format!("Asterisk closed the socket{why}")))
+            }
+            // A ping is answered by the library; a raw frame is never given to a reader.
+            Message::Ping(_) | Message::Frame(_) => Ok(()),
+        }
+    }
+
+    fn text(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        let at = wall_clock();
+        let replaced = is_replaced(&text, &self.app);
+        if (at - self.clock_seen).abs() > CLOCK_EVERY_S {
+            self.clock_seen = at;
+            if let Some(theirs) = timestamp(&text) {
+                self.status.borrow_mut().saw_clock(theirs.secs_f64(), at, true);
+            }
+        }
+        self.keep(at, FrameBody::Text(text));
+        if replaced { Err(End::Replaced) } else { Ok(()) }
+    }
+
+    fn keep(&mut self, at: f64, body: FrameBody) {
+        {
+            let mut status = self.status.borrow_mut();
+            status.view.frames += 1;
+            status.view.bytes += body.len() as u64;
+        }
+        self.hearing.keep(&self.outbox, Frame { at, body });
+    }
+
+    /// What an error of the socket means. A frame that can't be taken leaves a mark in the journal.
+    fn failed(&self, error: &Error) -> End {
+        let bad = |reason: String, length| {
+            self.outbox.entry(EntryBody::Bad(BadFrame { reason: reason.clone(), length, sample: String::new() }));
+            End::OnPurpose(reason)
+        };
+        match error {
+            Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+                bad(format!("a frame of {size} bytes is larger than ari.max_frame_bytes ({max_size})"), *size)
+            }
+            Error::Utf8(reason) => bad(format!("a frame is no UTF-8: {reason}"), 0),
+            Error::ConnectionClosed | Error::AlreadyClosed => End::Broken("Asterisk closed the socket".into()),
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                End::Broken("the connection broke off without a close frame".into())
+            }
+            other => End::Broken(format!("the socket failed: {other}")),
+        }
+    }
+
+    fn ping(&mut self) -> Result<(), End> {
+        if self.hearing.everything.get() {
+            self.outbox.alive(self.hearing.certain.get());
+        }
+        self.ping = (self.ping.0 + 1, wall_clock());
+        let ping = Message::Ping(self.ping.0.to_be_bytes().to_vec().into());
+        // Polled once, never awaited: a link that takes no bytes must not hold up the reading.
+        match self.socket.send(ping).now_or_never() {
+            Some(Err(error)) => Err(self.failed(&error)),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    /// Nothing came for too long. If this process was frozen meanwhile, something may lie ready all the same.
+    fn maybe_dead(&mut self) -> Result<(), End> {
+        if let Some(message) = self.socket.next().now_or_never() {
+            return self.batch(message);
+        }
+        self.status.borrow_mut().view.dead_links += 1;
+        let ms = self.dead_after.as_millis();
+        Err(End::Broken(format!("dead link: nothing came for {ms} ms, not even an answer to pings")))
+    }
+
+    /// Closes in order; events that were on their way are kept.
+    async fn close(&mut self) {
+        let closing = async {
+            self.socket.close(None).await.ok()?;
+            while let Some(Ok(message)) = self.socket.next().await {
+                if let Message::Text(text) = message {
+                    self.hearing.keep(&self.outbox, Frame { at: wall_clock(), body: FrameBody::Text(text) });
+                }
+            }
+            Some(())
+        };
+        if tokio::time::timeout(CLOSE_LIMIT, closing).await.is_err() {
+            warn!(node = %self.node, "Asterisk did not answer our close within {} ms", CLOSE_LIMIT.as_millis());
+        }
+    }
+
+    fn lasted(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+/// Why reading ended.
+enum End {
+    Replaced,
+    /// We close.
+    OnPurpose(String),
+    /// There is nothing left to close.
+    Broken(String),
+}
+
+fn sep(reason: &Utf8Bytes) -> &'static str {
+    if reason.is_empty() { "" } else { ": " }
+}
+
+/// Whether the frame says that another client took `app`. A search of the bytes first: nearly every frame is another.
+fn is_replaced(text: &str, app: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(rename = "type")]
+        kind: &'a str,
+        application: &'a str,
+    }
+    text.len() <= REPLACED_MAX_BYTES
+        && REPLACED.find(text.as_bytes()).is_some()
+        && serde_json::from_str::<Head<'_>>(text)
+            .is_ok_and(|head| head.kind == "ApplicationReplaced" && head.application == app)
+}
+
+/// The event's timestamp.
+fn timestamp(text: &str) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Head {
+        timestamp: Timestamp,
+    }
+    serde_json::from_str::<Head>(text).ok().map(|head| head.timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_application_taken_from_us_counts_as_replaced() {
+        let yes = r#"{"type":"ApplicationReplaced","timestamp":"2026-11-22T12:55:43.350+0000","application":"cc"}"#;
+        assert!(is_replaced(yes, "cc"));
+        assert!(!is_replaced(yes, "other"));
+        assert!(!is_replaced(r#"{"type":"X","application":"cc","caller":"ApplicationReplaced"}"#, "cc"));
+        assert!(!is_replaced("ApplicationReplaced", "cc"));
+        assert_eq!(timestamp(yes).map(|t| t.to_string()).as_deref(), Some("2026-11-22T12:55:43.350Z"));
+    }
+}

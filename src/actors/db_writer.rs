@@ -1,0 +1,435 @@
+//! The writer: owns the write connection, folds facts into rows, commits them with their positions.
+//!
+//! Group commit: whatever came while one transaction ran is the next one. That needs no timer, gives low latency
+//! when little happens and full batches when much does. A batch that can't be written is kept and tried again;
+//! meanwhile registries stop reading (they have a limit of batches under way) and the journal holds the rest.
+
+mod lines;
+mod prepare;
+mod rows;
+mod story;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use diesel::prelude::*;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use tracing::{error, info, warn};
+
+use super::batch::{Committed, Stream, Write, WriteBatch};
+use super::messages::{Exited, wall_clock};
+use crate::call::Book;
+use crate::config;
+use crate::db;
+use crate::db::open::{OpenError, WriteLock};
+use crate::db::retention::{Keep, Sweep, step};
+use crate::db::trouble::Trouble;
+use crate::model::{CallUid, NodeId, Timestamp};
+pub use lines::Lines;
+use prepare::Prepared;
+
+/// The name of the stream that is a node's own journal.
+pub const JOURNAL: &str = "journal";
+
+/// The shortest and the longest wait before a batch that could not be written is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// How often retention looks whether it has something to do, and how long it rests after a whole sweep.
+const RETENTION_TICK: Duration = Duration::from_millis(250);
+const RETENTION_REST: Duration = Duration::from_secs(3_600);
+
+/// Tells the writer who wants to know what of a stream is committed, and begins the stream anew.
+#[derive(Message)]
+#[rtype(result = "Result<StreamStart, String>")]
+pub struct Attach {
+    /// The stream.
+    pub stream: Stream,
+    /// Who wants to know.
+    pub registry: Option<Recipient<Committed>>,
+}
+
+/// Where a stream stands in the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStart {
+    /// Whether anything of it was ever written.
+    pub known: bool,
+    /// Up to where it is committed.
+    pub committed: u64,
+    /// From where everything open can be rebuilt.
+    pub oldest_open: u64,
+}
+
+/// Names who wants to know what of a stream is committed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Follow {
+    /// The stream.
+    pub stream: Stream,
+    /// Who.
+    pub registry: Recipient<Committed>,
+}
+
+/// Names who is told when the writer fails.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Watch(pub Recipient<Exited>);
+
+/// How is the writer?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "WriterView")]
+pub struct WriterStatus;
+
+/// New rules for lines and retention, from a configuration that was read again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reconfigure {
+    /// Trunks, contexts, country.
+    pub lines: Lines,
+    /// Retention.
+    pub database: config::Database,
+}
+
+/// What [`WriterStatus`] shows.
+#[derive(Clone, Debug, Default, Serialize, MessageResponse)]
+pub struct WriterView {
+    /// Batches waiting.
+    pub queue: usize,
+    /// Transactions since the start.
+    pub transactions: u64,
+    /// Events written since the start.
+    pub events: u64,
+    /// Calls begun since the start.
+    pub calls: u64,
+    /// Calls ended since the start.
+    pub calls_ended: u64,
+    /// Calls that are open now.
+    pub open_calls: usize,
+    /// Events in the last transaction.
+    pub last_batch_events: usize,
+    /// How long the last transaction took, milliseconds.
+    pub last_commit_ms: f64,
+    /// Failed tries since the start.
+    pub failures: u64,
+    /// Why nothing can be written now, and what to do.
+    pub failing: Option<String>,
+    /// Since when, seconds since 1970.
+    pub failing_since: Option<f64>,
+    /// Rows that retention took since the start.
+    pub retired_rows: u64,
+}
+
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+/// What is known of one stream.
+struct StreamState {
+    book: Book,
+    next: u64,
+    early: BTreeMap<u64, Box<WriteBatch>>,
+    end: u64,
+    registry: Option<Recipient<Committed>>,
+    recordings: FxHashMap<String, (Timestamp, Option<CallUid>)>,
+}
+
+/// The writer. Give it an arbiter of its own: it blocks its thread while SQLite works.
+pub struct DbWriter {
+    connection: SqliteConnection,
+    _lock: WriteLock,
+    config: config::Database,
+    lines: Lines,
+    streams: BTreeMap<Stream, StreamState>,
+    queue: VecDeque<Box<WriteBatch>>,
+    prepared: Option<Prepared>,
+    next_seq: i64,
+    flushing: bool,
+    retry: Duration,
+    sweep: Sweep,
+    rest_until: Instant,
+    view: WriterView,
+    failed: Option<Recipient<Exited>>,
+}
+
+/// Why the writer can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It can't be read.
+    #[error("the database can't be read: {0}")]
+    Read(#[from] diesel::result::Error),
+}
+
+impl DbWriter {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When it can't be opened, read, or is not ours; each says what to do.
+    pub fn open(config: &config::Database, lines: Lines) -> Result<Self, StartError> {
+        let mut opened = db::open::open_write(config)?;
+        let next_seq = db::events::next_seq(&mut opened.connection)?;
+        let path = config.path.display();
+        if opened.created {
+            info!("database {path} made");
+        } else if opened.migrations.is_empty() {
+            info!("database {path} opened, its schema is current");
+        } else {
+            info!("database {path} opened, migrated: {}", opened.migrations.join(", "));
+        }
+        Ok(Self {
+            connection: opened.connection,
+            _lock: opened.lock,
+            config: config.clone(),
+            lines,
+            streams: BTreeMap::new(),
+            queue: VecDeque::new(),
+            prepared: None,
+            next_seq,
+            flushing: false,
+            retry: RETRY.0,
+            sweep: Sweep::default(),
+            rest_until: Instant::now(),
+            view: WriterView::default(),
+            failed: None,
+        })
+    }
+
+    fn flush_soon(&mut self, ctx: &mut Context<Self>) {
+        if self.flushing {
+            return;
+        }
+        self.flushing = true;
+        if self.config.batch_wait_ms == 0 {
+            ctx.notify(Flush);
+        } else {
+            ctx.notify_later(Flush, Duration::from_millis(self.config.batch_wait_ms));
+        }
+    }
+
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        if self.prepared.is_none() {
+            self.prepared = self.prepare();
+        }
+        let Some(prepared) = self.prepared.take() else { return };
+        let begun = Instant::now();
+        match prepared.write(&mut self.connection) {
+            Ok(()) => {
+                self.retry = RETRY.0;
+                if self.view.failing.take().is_some() {
+                    info!("the database takes batches again");
+                }
+                self.view.failing_since = None;
+                self.view.last_commit_ms = begun.elapsed().as_secs_f64() * 1_000.0;
+                self.committed(prepared);
+                if !self.queue.is_empty() {
+                    self.flush_soon(ctx);
+                }
+            }
+            Err(failure) => {
+                self.prepared = Some(prepared);
+                self.failed(&failure, ctx);
+            }
+        }
+    }
+
+    fn failed(&mut self, failure: &db::batch::WriteError, ctx: &mut Context<Self>) {
+        let advice = match failure {
+            db::batch::WriteError::Database(e) => Trouble::of(e).advice(),
+            db::batch::WriteError::Straddles { .. } => "this is a mistake in the program: please report it",
+        };
+        let text = format!("{failure}: {advice}");
+        self.view.failures += 1;
+        if self.view.failing.as_deref() != Some(&text) {
+            error!(
+                "the database can't take a batch ({text}); it is kept and tried again, the journal holds what follows"
+            );
+            self.view.failing_since.get_or_insert_with(wall_clock);
+        }
+        self.view.failing = Some(text);
+        self.flushing = true;
+        ctx.notify_later(Flush, self.retry);
+        self.retry = (self.retry * 2).min(RETRY.1);
+    }
+
+    fn committed(&mut self, prepared: Prepared) {
+        self.view.transactions += u64::from(prepared.writes());
+        self.view.last_batch_events = prepared.events();
+        self.view.events += prepared.events() as u64;
+        for told in prepared.told() {
+            story::tell(&told.stream, &told.change, told.row.as_ref());
+            match told.change.kind {
+                crate::call::ChangeKind::Started => self.view.calls += 1,
+                crate::call::ChangeKind::Ended => self.view.calls_ended += 1,
+                crate::call::ChangeKind::Ringing
+                | crate::call::ChangeKind::Answered
+                | crate::call::ChangeKind::Transferred
+                | crate::call::ChangeKind::Updated
+                | crate::call::ChangeKind::Merged => {}
+            }
+        }
+        for batch in prepared.into_batches() {
+            let Some(stream) = self.streams.get(&batch.stream) else { continue };
+            if let Some(registry) = &stream.registry {
+                registry.do_send(Committed { number: batch.number, end: batch.end, oldest_open: batch.oldest_open });
+            }
+        }
+    }
+
+    /// Old rows go in small steps, and only while nothing waits to be written.
+    fn retain(&mut self) {
+        if !self.queue.is_empty() || self.prepared.is_some() || Instant::now() < self.rest_until {
+            return;
+        }
+        let keep =
+            Keep { events_days: self.config.events_retention_days, calls_days: self.config.calls_retention_days };
+        let now = Timestamp::from_secs_f64(wall_clock());
+        match step(&mut self.connection, keep, now, &mut self.sweep) {
+            Ok(done) => {
+                self.view.retired_rows += (done.events + done.changes + done.calls + done.others) as u64;
+                if !done.more {
+                    self.rest_until = Instant::now() + RETENTION_REST;
+                }
+            }
+            Err(error) => {
+                warn!(%error, "retention could not delete; it tries again later");
+                self.rest_until = Instant::now() + Duration::from_secs(60);
+            }
+        }
+    }
+
+    fn start_of(&mut self, stream: &Stream) -> QueryResult<StreamStart> {
+        let found = db::positions::get(&mut self.connection, &stream.node, &stream.name)?;
+        let number = |value: i64| u64::try_from(value).unwrap_or(0);
+        Ok(found.map_or_else(StreamStart::default, |p| StreamStart {
+            known: true,
+            committed: number(p.position),
+            oldest_open: number(p.oldest_open),
+        }))
+    }
+}
+
+impl Actor for DbWriter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(1_024);
+        ctx.run_interval(RETENTION_TICK, |writer, _| writer.retain());
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if std::thread::panicking() {
+            error!("the writer failed; everything is started again, the journal holds what is not written");
+            if let Some(failed) = &self.failed {
+                failed.do_send(Exited { node: NodeId::new(""), who: "db_writer", panicked: true });
+            }
+        }
+    }
+}
+
+impl Handler<Attach> for DbWriter {
+    type Result = Result<StreamStart, String>;
+
+    fn handle(&mut self, attach: Attach, _: &mut Self::Context) -> Self::Result {
+        // A registry that begins anew numbers its batches from 0 and rebuilds the book.
+        self.queue.retain(|b| b.stream != attach.stream);
+        let start =
+            self.start_of(&attach.stream).map_err(|e| format!("the position of a stream can't be read: {e}"))?;
+        let state = StreamState {
+            book: Book::new(attach.stream.node.as_str()),
+            next: 0,
+            early: BTreeMap::new(),
+            end: start.oldest_open,
+            registry: attach.registry,
+            recordings: FxHashMap::default(),
+        };
+        self.streams.insert(attach.stream, state);
+        Ok(start)
+    }
+}
+
+impl Handler<Watch> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, Watch(who): Watch, _: &mut Self::Context) {
+        self.failed = Some(who);
+    }
+}
+
+impl Handler<Follow> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, follow: Follow, _: &mut Self::Context) {
+        if let Some(state) = self.streams.get_mut(&follow.stream) {
+            state.registry = Some(follow.registry);
+        }
+    }
+}
+
+impl Handler<Write> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, Write(batch): Write, ctx: &mut Self::Context) {
+        let Some(state) = self.streams.get_mut(&batch.stream) else {
+            warn!(node = %batch.stream.node, "a batch of a stream that nobody attached is dropped");
+            return;
+        };
+        // Slots fill in any order; the stream goes on in its own.
+        state.early.insert(batch.number, batch);
+        while let Some(batch) = state.early.remove(&state.next) {
+            state.next += 1;
+            self.queue.push_back(batch);
+        }
+        if !self.queue.is_empty() {
+            self.flush_soon(ctx);
+        }
+    }
+}
+
+impl Handler<Flush> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
+        self.flushing = false;
+        self.flush(ctx);
+    }
+}
+
+impl Handler<super::messages::Stop> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, _: super::messages::Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl Handler<WriterStatus> for DbWriter {
+    type Result = WriterView;
+
+    fn handle(&mut self, _: WriterStatus, _: &mut Self::Context) -> WriterView {
+        WriterView {
+            queue: self.queue.len() + self.prepared.as_ref().map_or(0, Prepared::len),
+            open_calls: self.streams.values().map(|s| s.book.open_calls()).sum(),
+            ..self.view.clone()
+        }
+    }
+}
+
+impl Handler<Reconfigure> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, new: Reconfigure, _: &mut Self::Context) {
+        self.lines = new.lines;
+        self.config.events_retention_days = new.database.events_retention_days;
+        self.config.calls_retention_days = new.database.calls_retention_days;
+        self.rest_until = Instant::now();
+    }
+}
+
+/// The name of a node's own journal as a stream.
+pub fn journal_of(node: &NodeId) -> Stream {
+    Stream { node: node.clone(), name: Arc::from(JOURNAL) }
+}

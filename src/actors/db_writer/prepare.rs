@@ -1,0 +1,265 @@
+//! From waiting batches to one transaction.
+//!
+//! Preparing adds the batches' facts to the books and folds them, once; a prepared transaction can be written
+//! as often as it takes.
+
+use std::borrow::Cow;
+
+use diesel::SqliteConnection;
+use tracing::warn;
+
+use super::{DbWriter, StreamState, rows};
+use crate::actors::batch::{AuditEntry, RecordingState, Stream, WriteBatch};
+use crate::call::{CallChange, CallRow, Fact, Folded, LineRules};
+use crate::db;
+use crate::db::batch::{Advance, Batch, Part, WriteError};
+use crate::db::compact::compact_body;
+use crate::db::events::NewEvent;
+use crate::model::{CallUid, NodeId};
+
+/// A change to be told once it is committed.
+pub(super) struct Told {
+    pub(super) stream: Stream,
+    pub(super) change: CallChange,
+    pub(super) row: Option<CallRow>,
+}
+
+/// One batch with everything that it leads to but the text of its events, which is borrowed when it is written.
+struct Prep {
+    batch: Box<WriteBatch>,
+    from: u64,
+    seqs: Vec<(i64, Option<i64>)>,
+    part: Part<'static>,
+}
+
+/// One transaction.
+pub(super) struct Prepared {
+    preps: Vec<Prep>,
+    told: Vec<Told>,
+}
+
+impl Prepared {
+    pub(super) fn len(&self) -> usize {
+        self.preps.len()
+    }
+
+    pub(super) fn events(&self) -> usize {
+        self.preps.iter().map(|p| p.seqs.len()).sum()
+    }
+
+    /// Whether there is anything to write: a rebuild writes nothing.
+    pub(super) fn writes(&self) -> bool {
+        self.preps.iter().any(|p| !p.batch.rebuilds)
+    }
+
+    pub(super) fn told(&self) -> &[Told] {
+        &self.told
+    }
+
+    pub(super) fn into_batches(self) -> impl Iterator<Item = Box<WriteBatch>> {
+        self.preps.into_iter().map(|p| p.batch)
+    }
+
+    /// Writes it in one transaction.
+    pub(super) fn write(&self, connection: &mut SqliteConnection) -> Result<(), WriteError> {
+        if !self.writes() {
+            return Ok(());
+        }
+        let texts: Vec<Vec<Cow<'_, str>>> = self.preps.iter().map(Prep::texts).collect();
+        let parts = self.preps.iter().zip(&texts).filter(|(p, _)| !p.batch.rebuilds).map(|(p, t)| p.part(t)).collect();
+        db::batch::write(connection, &Batch { parts }).map(drop)
+    }
+}
+
+impl Prep {
+    fn texts(&self) -> Vec<Cow<'_, str>> {
+        let text = |range: &std::ops::Range<usize>| {
+            self.batch.text.get(range.clone()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or("{}")
+        };
+        self.batch.events.iter().take(self.seqs.len()).map(|e| compact_body(text(&e.body))).collect()
+    }
+
+    fn part<'a>(&'a self, texts: &'a [Cow<'a, str>]) -> Part<'a> {
+        let node = self.batch.stream.node.as_str();
+        let events = self.batch.events.iter().zip(&self.seqs).zip(texts).map(|((event, (seq, prev)), body)| NewEvent {
+            seq: *seq,
+            node,
+            at: event.at,
+            kind: &event.kind,
+            channel_id: event.channel_id.as_deref(),
+            bridge_id: event.bridge_id.as_deref(),
+            prev_seq: *prev,
+            body,
+        });
+        // A batch without entries (an actor failed) leads to rows, but no further.
+        let advances = self.batch.end > self.from;
+        Part { events: events.collect(), advance: advances.then(|| self.advance()), ..self.part.clone() }
+    }
+
+    fn advance(&self) -> Advance {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        Advance {
+            from: number(self.from),
+            to: db::positions::Position {
+                node: self.batch.stream.node.clone(),
+                stream: self.batch.stream.name.to_string(),
+                position: number(self.batch.end),
+                oldest_open: number(self.batch.oldest_open),
+                updated_at: self.batch.received,
+            },
+        }
+    }
+}
+
+impl DbWriter {
+    /// Takes what waits, up to `database.batch_rows` events, and folds it.
+    pub(super) fn prepare(&mut self) -> Option<Prepared> {
+        let mut prepared = Prepared { preps: Vec::new(), told: Vec::new() };
+        let mut rows = 0;
+        while rows < self.config.batch_rows {
+            let Some(batch) = self.queue.pop_front() else { break };
+            rows += batch.events.len().max(1);
+            if let Some(prep) = self.prepare_one(batch) {
+                prepared.preps.push(prep);
+            }
+        }
+        // Each call is folded once in a transaction, with the last batch of its stream.
+        for index in 0..prepared.preps.len() {
+            let last = prepared.preps[index + 1..].iter().all(|p| p.batch.stream != prepared.preps[index].batch.stream);
+            let prep = &mut prepared.preps[index];
+            let Some(state) = self.streams.get_mut(&prep.batch.stream).filter(|_| last && !prep.batch.rebuilds) else {
+                continue;
+            };
+            let folded = state.book.fold(&self.lines);
+            fill(prep, folded, &self.lines, &mut prepared.told);
+        }
+        (!prepared.preps.is_empty()).then_some(prepared)
+    }
+
+    fn prepare_one(&mut self, mut batch: Box<WriteBatch>) -> Option<Prep> {
+        let state = self.streams.get_mut(&batch.stream)?;
+        let node = batch.stream.node.clone();
+        for (key, at, fact) in std::mem::take(&mut batch.facts) {
+            let opened = matches!(fact, Fact::Opened(_));
+            state.book.add(key, at, fact);
+            if opened && batch.rebuilds {
+                // Its chain in the raw log goes on where the database has it.
+                let head = state.book.identity(key).and_then(|(id, created)| {
+                    db::heads::last_event(&mut self.connection, &node, id, created)
+                        .inspect_err(|error| warn!(%error, "a leg's chain of events can't be read"))
+                        .ok()
+                        .flatten()
+                });
+                if let Some(head) = head {
+                    state.book.set_last_event(key, head);
+                }
+            }
+        }
+        let from = std::mem::replace(&mut state.end, batch.end);
+        let mut seqs = Vec::new();
+        let mut part = Part::default();
+        if batch.rebuilds {
+            // All of it is in the database; the fold only learns what was told.
+            state.book.fold(&self.lines);
+        } else {
+            seqs.reserve(batch.events.len());
+            for event in &batch.events {
+                let seq = self.next_seq;
+                self.next_seq += 1;
+                seqs.push((seq, event.chan.and_then(|key| state.book.set_last_event(key, seq))));
+            }
+            part.gaps = std::mem::take(&mut batch.gaps).into_iter().map(|g| rows::gap(&batch.stream, g)).collect();
+            part.endpoints =
+                std::mem::take(&mut batch.endpoints).into_iter().map(|e| rows::endpoint(&node, e)).collect();
+            for recording in std::mem::take(&mut batch.recordings) {
+                part.recordings.push(recording_row(state, &node, recording));
+            }
+            audit(&mut batch, &node, &mut part);
+        }
+        Some(Prep { batch, from, seqs, part })
+    }
+}
+
+/// Recordings whose beginning is remembered, at most.
+const MAX_RECORDINGS: usize = 10_000;
+
+fn recording_row(
+    state: &mut StreamState,
+    node: &NodeId,
+    mut recording: RecordingState,
+) -> db::recordings::RecordingRow {
+    let call = recording.chan.and_then(|key| state.book.call_uid(key)).map(|uid| CallUid::from_stored(&uid));
+    // The events of a bridge's recording come twice: the first beginning counts.
+    let known = state.recordings.get(&recording.name).cloned();
+    let (started, call) = match known {
+        Some((started, first)) => (started, first.or(call)),
+        None => (recording.at, call),
+    };
+    if recording.begins && state.recordings.len() < MAX_RECORDINGS {
+        state.recordings.insert(recording.name.clone(), (started, call.clone()));
+    }
+    let ended = recording.at;
+    let begins = recording.begins;
+    recording.at = started;
+    let mut row = rows::recording(node, recording, call);
+    row.ended_at = (!begins).then_some(ended);
+    row
+}
+
+fn audit(batch: &mut WriteBatch, node: &NodeId, part: &mut Part<'static>) {
+    for entry in std::mem::take(&mut batch.audit) {
+        match entry {
+            AuditEntry::Command(at, command) => part.commands.push(db::commands::NewCommand {
+                node: node.clone(),
+                id: command.id,
+                at,
+                who: command.who,
+                method: command.method,
+                path: path_and_query(&command.path, &command.query),
+                body: command.body.map(|b| b.to_string()),
+                about: command.about,
+            }),
+            AuditEntry::Reply(at, reply) => part.replies.push(db::commands::ReplyRow {
+                node: node.clone(),
+                id: reply.id,
+                outcome: reply.outcome,
+                status: i32::from(reply.status),
+                answered_at: at,
+                ms: reply.ms,
+            }),
+        }
+    }
+}
+
+fn path_and_query(path: &str, query: &[(String, String)]) -> String {
+    if query.is_empty() {
+        return path.to_owned();
+    }
+    let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{path}?{}", pairs.join("&"))
+}
+
+/// Puts the folded rows into the part, and notes what to tell.
+fn fill(prep: &mut Prep, folded: Folded, lines: &dyn LineRules, told: &mut Vec<Told>) {
+    let (stream, node) = (prep.batch.stream.clone(), prep.batch.stream.node.clone());
+    prep.part.calls = folded.calls.iter().map(|row| rows::call(&node, row)).collect();
+    prep.part.legs = folded
+        .legs
+        .into_iter()
+        .map(|(uid, leg)| {
+            let e164 = leg.number.as_deref().and_then(|n| lines.e164(n));
+            rows::leg(&node, &uid, leg, e164)
+        })
+        .collect();
+    for change in folded.changes {
+        let row = folded.calls.iter().find(|row| row.uid == change.uid).cloned();
+        prep.part.changes.push(rows::change(&node, &change, row.as_ref()));
+        if let (None, Some(survivor)) = (&row, &change.survivor) {
+            prep.part.merges.push(db::calls::Merge {
+                gone: CallUid::from_stored(&change.uid),
+                survivor: CallUid::from_stored(survivor),
+            });
+        }
+        told.push(Told { stream: stream.clone(), change, row });
+    }
+}

@@ -1,0 +1,167 @@
+//! From the fold's rows and the registry's entries to the database's rows.
+
+use serde::Serialize;
+
+use crate::actors::batch::{EndpointState, GapRow, RecordingState, Stream};
+use crate::call::{CallChange, CallRow, LegRow};
+use crate::db::calls::CallRow as DbCall;
+use crate::db::changes::NewChange;
+use crate::db::endpoints::EndpointRow;
+use crate::db::gaps::GapRow as DbGap;
+use crate::db::legs::LegRow as DbLeg;
+use crate::db::recordings::RecordingRow;
+use crate::model::{CallUid, NodeId, Timestamp};
+
+pub(super) fn call(node: &NodeId, row: &CallRow) -> DbCall {
+    DbCall {
+        uid: CallUid::from_stored(&row.uid),
+        node: node.clone(),
+        status: row.status,
+        direction: row.direction,
+        trunk: row.trunk.clone(),
+        did: row.did.clone(),
+        caller_number: row.caller_number.clone(),
+        caller_name: row.caller_name.clone(),
+        dialed_number: row.dialed_number.clone(),
+        callee_number: row.callee_number.clone(),
+        callee_name: row.callee_name.clone(),
+        answered_kind: row.answered_kind,
+        started_at: row.started_at,
+        answered_at: row.answered_at,
+        ended_at: row.ended_at,
+        wait_ms: row.wait_ms,
+        ring_ms: row.ring_ms,
+        talk_ms: row.talk_ms,
+        hold_ms: row.hold_ms,
+        ended_by: row.ended_by,
+        cause: row.cause,
+        sip_status: row.sip_status,
+        incomplete: row.incomplete,
+        created_at: row.started_at,
+        updated_at: row.updated_at,
+        caller_e164: row.caller_e164.clone(),
+        dialed_e164: row.dialed_e164.clone(),
+        callee_e164: row.callee_e164.clone(),
+        protocol_id: row.protocol_id.clone(),
+        legs: i32::try_from(row.legs).unwrap_or(i32::MAX),
+    }
+}
+
+pub(super) fn leg(node: &NodeId, call_uid: &str, row: LegRow, e164: Option<String>) -> DbLeg {
+    DbLeg {
+        call_uid: CallUid::from_stored(call_uid),
+        node: node.clone(),
+        channel_id: row.channel_id,
+        channel_created_at: row.channel_created_at,
+        stay: i32::try_from(row.stay).unwrap_or(i32::MAX),
+        channel_name: row.channel_name,
+        role: row.role.to_owned(),
+        endpoint: row.endpoint,
+        number: row.number,
+        name: row.name,
+        number_e164: e164,
+        dialed_by: row.dialed_by,
+        started_at: row.started_at,
+        ringing_at: row.ringing_at,
+        answered_at: row.answered_at,
+        ended_at: row.ended_at,
+        hold_ms: row.hold_ms,
+        cause: row.cause,
+        sip_status: row.sip_status,
+        protocol_id: row.protocol_id,
+        last_event_seq: row.last_event_seq,
+        updated_at: row.updated_at,
+    }
+}
+
+/// What followers of a call see of it in each change; empty fields are left out.
+#[derive(Serialize)]
+struct Body<'a> {
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialed: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callee: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    started_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    talk_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<i32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    incomplete: bool,
+}
+
+pub(super) fn change(node: &NodeId, change: &CallChange, row: Option<&CallRow>) -> NewChange {
+    let body = match row {
+        Some(row) => serde_json::to_string(&Body {
+            status: row.status.as_str(),
+            caller: row.caller_number.as_deref(),
+            dialed: row.dialed_number.as_deref(),
+            callee: row.callee_number.as_deref(),
+            kind: row.answered_kind.map(|k| k.as_str()),
+            started_at: row.started_at,
+            answered_at: row.answered_at,
+            ended_at: row.ended_at,
+            talk_ms: row.talk_ms.filter(|_| row.ended_at.is_some()),
+            ended_by: row.ended_by.map(|b| b.as_str()),
+            cause: row.cause,
+            incomplete: row.incomplete,
+        }),
+        None => serde_json::to_string(&serde_json::json!({ "survivor": change.survivor })),
+    };
+    NewChange {
+        node: node.clone(),
+        at: change.at,
+        kind: change.kind.as_str().to_owned(),
+        call_uid: Some(CallUid::from_stored(&change.uid)),
+        // Plain strings and numbers can always be written as JSON.
+        body: body.unwrap_or_else(|_| "{}".to_owned()),
+    }
+}
+
+pub(super) fn gap(stream: &Stream, gap: GapRow) -> DbGap {
+    DbGap {
+        node: stream.node.clone(),
+        stream: stream.name.to_string(),
+        position: i64::try_from(gap.position).unwrap_or(i64::MAX),
+        since: gap.since,
+        until: gap.until,
+        reason: gap.reason,
+        calls_touched: i32::try_from(gap.calls_touched).unwrap_or(i32::MAX),
+        sample: gap.sample,
+    }
+}
+
+pub(super) fn endpoint(node: &NodeId, state: EndpointState) -> EndpointRow {
+    EndpointRow {
+        node: node.clone(),
+        tech: state.tech,
+        resource: state.resource,
+        state: state.state,
+        updated_at: state.at,
+    }
+}
+
+pub(super) fn recording(node: &NodeId, recording: RecordingState, call_uid: Option<CallUid>) -> RecordingRow {
+    RecordingRow {
+        node: node.clone(),
+        name: recording.name,
+        target: recording.target,
+        format: recording.format,
+        state: recording.state,
+        duration_s: recording.duration_s,
+        call_uid,
+        started_at: recording.at,
+        ended_at: Some(recording.at).filter(|_| !recording.begins),
+    }
+}

@@ -1,0 +1,373 @@
+//! The registry of one node: reads its stream, keeps the graph, gives each channel's actor what concerns it.
+//!
+//! Only this actor makes call actors. Its state is rebuilt after a start by reading the stream again from the first
+//! position of the oldest open call; what was committed before is then only folded, not written again.
+
+mod entries;
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use super::ari_command::AriCommand;
+use super::batch::{Committed, Slot, Stream, Write};
+use super::call::{CallActor, Inputs, Retire};
+use super::journal::{Appended, Chunk, Journal, JournalError, Position, Trim};
+use super::link::Link;
+use super::messages::{Exited, Stop};
+use crate::call::{ChanKey, Fact, Graph, GraphLimits, Input, Leg};
+use crate::config;
+use crate::model::Timestamp;
+use entries::Entries;
+
+use super::source::Source;
+
+/// What a registry is started with.
+pub struct RegistrySetup {
+    /// Its stream.
+    pub stream: Stream,
+    /// The Stasis application whose channels it answers for.
+    pub app: String,
+    /// Where it reads.
+    pub source: Box<dyn Source>,
+    /// Where batches go.
+    pub writer: Recipient<Write>,
+    /// Who asks Asterisk; none when a recording is replayed.
+    pub commands: Option<Link<AriCommand>>,
+    /// The journal, to be told what it may delete.
+    pub journal: Option<Addr<Journal>>,
+    /// Limits.
+    pub calls: config::Calls,
+    /// Up to where the stream is committed.
+    pub committed: u64,
+    /// Requests are sent only for what stands behind this position; before it is the past.
+    pub live_from: u64,
+    /// Told when this actor ends.
+    pub exited: Option<Recipient<Exited>>,
+    /// Told once, when the stream has ended and all of it is committed, or why it could not be read on.
+    pub finished: Option<oneshot::Sender<Result<RegistryView, String>>>,
+}
+
+/// How is the registry?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "RegistryView")]
+pub struct RegistryStatus;
+
+/// What [`RegistryStatus`] shows.
+#[derive(Clone, Debug, Default, Serialize, MessageResponse)]
+pub struct RegistryView {
+    /// The position up to which entries were read.
+    pub position: u64,
+    /// The position up to which they are committed.
+    pub committed: u64,
+    /// Batches that are not committed yet.
+    pub batches: usize,
+    /// Events read since the start, those of a rebuild included.
+    pub events: u64,
+    /// Gaps read.
+    pub gaps: u64,
+    /// Frames that could not be read.
+    pub bad_frames: u64,
+    /// Channels alive.
+    pub live_channels: usize,
+    /// Call actors.
+    pub call_actors: usize,
+    /// Call actors whose logic failed.
+    pub call_panics: u64,
+    /// Failures of the graph itself.
+    pub graph_panics: u64,
+    /// Asterisk's clock minus this machine's, milliseconds, as events tell.
+    pub clock_offset_ms: Option<i64>,
+    /// Why the stream can't be read, if it can't.
+    pub error: Option<String>,
+}
+
+/// A call actor has ended.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct CallExited {
+    /// Its channel.
+    pub key: ChanKey,
+    /// Whether by a panic.
+    pub panicked: bool,
+}
+
+/// Read on.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+struct Pump;
+
+/// How long after a failed read it is tried again.
+const READ_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The registry of one node.
+pub struct Registry {
+    setup: RegistrySetup,
+    graph: Graph,
+    actors: FxHashMap<ChanKey, Addr<CallActor>>,
+    inputs: FxHashMap<ChanKey, Vec<(Timestamp, Input)>>,
+    ids: FxHashMap<ChanKey, Arc<str>>,
+    number: u64,
+    position: u64,
+    trimmed: u64,
+    pumping: bool,
+    rest: Option<Chunk>,
+    view: RegistryView,
+}
+
+impl Registry {
+    /// A registry that begins where its source stands.
+    pub fn new(setup: RegistrySetup) -> Self {
+        let tombstone_ms = i64::try_from(setup.calls.tombstone_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        let limits = GraphLimits { tombstone_ms, ..GraphLimits::default() };
+        Self {
+            graph: Graph::new(&setup.app, limits),
+            actors: FxHashMap::default(),
+            inputs: FxHashMap::default(),
+            ids: FxHashMap::default(),
+            number: 0,
+            position: 0,
+            trimmed: 0,
+            pumping: false,
+            rest: None,
+            view: RegistryView { committed: setup.committed, ..RegistryView::default() },
+            setup,
+        }
+    }
+
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        if !self.pumping {
+            self.pumping = true;
+            ctx.notify(Pump);
+        }
+    }
+
+    /// Reads one stretch, if another may be under way.
+    fn read(&mut self, ctx: &mut Context<Self>) {
+        if self.view.batches >= self.setup.calls.max_batches {
+            return;
+        }
+        let chunk = match self.rest.take() {
+            Some(chunk) => Ok(Some(chunk)),
+            None => self.setup.source.read(self.setup.calls.read_bytes),
+        };
+        match chunk {
+            Ok(Some(chunk)) => {
+                self.view.error = None;
+                let chunk = self.split_at_committed(chunk);
+                self.stretch(chunk, ctx);
+                self.pump(ctx);
+            }
+            Ok(None) if self.setup.source.ends() && self.view.batches == 0 => self.finish(Ok(())),
+            Ok(None) => {}
+            Err(error) => self.read_failed(&error, ctx),
+        }
+    }
+
+    fn read_failed(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
+        error!(node = %self.setup.stream.node, %error, "the stream can't be read");
+        self.view.error = Some(error.to_string());
+        if self.setup.source.ends() {
+            self.finish(Err(error.to_string()));
+        } else {
+            ctx.run_later(READ_AGAIN, |registry, ctx| registry.pump(ctx));
+        }
+    }
+
+    fn finish(&mut self, result: Result<(), String>) {
+        if let Some(finished) = self.setup.finished.take() {
+            // Nobody waits any longer: then nobody needs to know.
+            let _ = finished.send(result.map(|()| self.status()));
+        }
+    }
+
+    /// What was committed is a stretch of its own: it only rebuilds.
+    fn split_at_committed(&mut self, mut chunk: Chunk) -> Chunk {
+        let committed = self.setup.committed;
+        if chunk.start.offset() < committed && committed < chunk.end.offset() && chunk.skipped.is_none() {
+            let length = usize::try_from(committed - chunk.start.offset()).unwrap_or(usize::MAX);
+            let bytes = chunk.bytes.split_off(length.min(chunk.bytes.len()));
+            let border = Position(committed);
+            self.rest = Some(Chunk { start: border, end: chunk.end, bytes, skipped: None });
+            chunk.end = border;
+        }
+        chunk
+    }
+
+    fn stretch(&mut self, chunk: Chunk, ctx: &mut Context<Self>) {
+        let live = chunk.start.offset() >= self.setup.live_from.max(self.setup.committed);
+        let rebuilds = chunk.end.offset() <= self.setup.committed;
+        let (end, skipped) = (chunk.end.offset(), chunk.skipped);
+        let mut entries = Entries::new(chunk.bytes.clone());
+        if let Some(skipped) = skipped {
+            entries.lost(&mut self.graph, chunk.start.offset(), skipped.reason.as_str());
+        }
+        for (position, line) in chunk.lines() {
+            entries.line(&mut self.graph, position.offset(), line);
+        }
+        self.view.events += entries.events_read;
+        self.view.gaps += entries.gaps_read;
+        self.view.bad_frames += entries.bad_frames;
+        self.view.graph_panics += entries.panics;
+        self.position = end;
+        self.ship(entries, rebuilds, live, ctx);
+    }
+
+    /// Sends what a stretch led to on its way.
+    fn ship(&mut self, entries: Entries, rebuilds: bool, live: bool, ctx: &mut Context<Self>) {
+        let out = self.graph.take_out();
+        let oldest_open = self.graph.oldest_open().unwrap_or(self.position);
+        let mut batch = entries.into_batch(self.setup.stream.clone(), self.number, self.position, oldest_open);
+        batch.rebuilds = rebuilds;
+        self.number += 1;
+        self.view.batches += 1;
+        for opening in out.opened {
+            let (key, id) = (opening.key, opening.id.clone());
+            let (leg, fact) = Leg::open(opening);
+            if let crate::call::Effect::Fact(at, fact) = fact {
+                batch.facts.push((key, at, fact));
+            }
+            self.ids.insert(key, id.clone());
+            let actor = CallActor::new(key, id, leg, ctx.address(), self.setup.commands.clone());
+            self.actors.insert(key, actor.start());
+        }
+        batch.facts.extend(out.facts);
+        let slot = Arc::new(Slot::new(batch, self.setup.writer.clone()));
+        for (key, at, input) in out.inputs {
+            self.inputs.entry(key).or_default().push((at, input));
+        }
+        for (key, inputs) in self.inputs.drain() {
+            let Some(actor) = self.actors.get(&key) else { continue };
+            let message = Inputs { inputs, slot: slot.clone(), live };
+            match actor.try_send(message) {
+                Ok(()) | Err(SendError::Closed(_)) => {}
+                // Its mailbox holds more than the batches that may be under way; should it be full all the same,
+                // no record may be lost.
+                Err(SendError::Full(message)) => actor.do_send(message),
+            }
+        }
+        for key in out.retired {
+            if let Some(actor) = self.actors.remove(&key) {
+                actor.do_send(Retire);
+            }
+            self.ids.remove(&key);
+        }
+    }
+
+    fn status(&self) -> RegistryView {
+        RegistryView {
+            position: self.position,
+            live_channels: self.graph.live(),
+            call_actors: self.actors.len(),
+            clock_offset_ms: self.graph.clock_offset_ms(),
+            ..self.view.clone()
+        }
+    }
+}
+
+impl Actor for Registry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(256);
+        if self.setup.commands.is_some() {
+            self.announce();
+        }
+        self.pump(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if let Some(exited) = &self.setup.exited {
+            let panicked = std::thread::panicking();
+            exited.do_send(Exited { node: self.setup.stream.node.clone(), who: "registry", panicked });
+        }
+    }
+}
+
+impl Handler<Pump> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: Pump, ctx: &mut Self::Context) {
+        self.pumping = false;
+        self.read(ctx);
+    }
+}
+
+impl Handler<Appended> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: Appended, ctx: &mut Self::Context) {
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Committed> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, done: Committed, ctx: &mut Self::Context) {
+        self.view.batches = self.view.batches.saturating_sub(1);
+        self.view.committed = self.view.committed.max(done.end);
+        let before = done.oldest_open.min(done.end);
+        if let Some(journal) = self.setup.journal.as_ref().filter(|_| before > self.trimmed) {
+            self.trimmed = before;
+            journal.do_send(Trim { before: Position(before) });
+        }
+        self.pump(ctx);
+    }
+}
+
+impl Handler<CallExited> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, exited: CallExited, ctx: &mut Self::Context) {
+        if !exited.panicked {
+            return;
+        }
+        self.view.call_panics += 1;
+        self.actors.remove(&exited.key);
+        let id = self.ids.remove(&exited.key);
+        error!(
+            node = %self.setup.stream.node, channel = id.as_deref().unwrap_or("?"),
+            "the logic of one call failed; the call is closed and marked, all others go on"
+        );
+        let at = self.graph.last_of(exited.key).unwrap_or(Timestamp::from_millis(0));
+        let mut entries = Entries::new(bytes::Bytes::new());
+        entries.fact(exited.key, at, Fact::Broken);
+        self.ship(entries, false, false, ctx);
+    }
+}
+
+impl Handler<Stop> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl Handler<RegistryStatus> for Registry {
+    type Result = RegistryView;
+
+    fn handle(&mut self, _: RegistryStatus, _: &mut Self::Context) -> RegistryView {
+        self.status()
+    }
+}
+
+impl Registry {
+    /// Says in the log what is rebuilt.
+    pub fn announce(&self) {
+        let (node, from) = (&self.setup.stream.node, self.setup.committed);
+        if from > 0 {
+            info!(%node, committed = from, "goes on from the committed position of the journal");
+        } else {
+            info!(%node, "begins a new journal");
+        }
+        if self.setup.live_from > from {
+            warn!(%node, bytes = self.setup.live_from - from, "the journal holds entries that were not written yet");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Reads the entries of one stretch into the graph, and collects what of them goes to the writer directly.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use tracing::{error, warn};
+
+use crate::actors::batch::{AuditEntry, EndpointState, GapRow, RawEvent, RecordingState, Stream, WriteBatch};
+use crate::ari::entry::{Gap, Line, Snapshot, sample};
+use crate::ari::event::{Event, Frame, decode};
+use crate::ari::objects::LiveRecording;
+use crate::call::{ChanKey, Fact, Graph};
+use crate::model::Timestamp;
+
+/// What one stretch of the journal holds.
+pub(super) struct Entries {
+    text: Bytes,
+    received: Timestamp,
+    events: Vec<RawEvent>,
+    facts: Vec<(ChanKey, Timestamp, Fact)>,
+    gaps: Vec<GapRow>,
+    endpoints: FxHashMap<(String, String), EndpointState>,
+    recordings: Vec<RecordingState>,
+    audit: Vec<AuditEntry>,
+    pub(super) events_read: u64,
+    pub(super) gaps_read: u64,
+    pub(super) bad_frames: u64,
+    pub(super) panics: u64,
+}
+
+impl Entries {
+    pub(super) fn new(text: Bytes) -> Self {
+        Self {
+            text,
+            received: Timestamp::from_millis(0),
+            events: Vec::new(),
+            facts: Vec::new(),
+            gaps: Vec::new(),
+            endpoints: FxHashMap::default(),
+            recordings: Vec::new(),
+            audit: Vec::new(),
+            events_read: 0,
+            gaps_read: 0,
+            bad_frames: 0,
+            panics: 0,
+        }
+    }
+
+    pub(super) fn fact(&mut self, key: ChanKey, at: Timestamp, fact: Fact) {
+        self.facts.push((key, at, fact));
+    }
+
+    pub(super) fn into_batch(self, stream: Stream, number: u64, end: u64, oldest_open: u64) -> WriteBatch {
+        WriteBatch {
+            stream,
+            number,
+            end,
+            oldest_open,
+            rebuilds: false,
+            received: self.received,
+            text: self.text,
+            events: self.events,
+            facts: self.facts,
+            gaps: self.gaps,
+            endpoints: self.endpoints.into_values().collect(),
+            recordings: self.recordings,
+            audit: self.audit,
+        }
+    }
+
+    /// Takes one line that stands at `position`.
+    pub(super) fn line(&mut self, graph: &mut Graph, position: u64, line: &[u8]) {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        let Ok(text) = std::str::from_utf8(line) else {
+            return self.bad(self.received, position, "a line of the journal is no UTF-8", line);
+        };
+        if let Some((at, event)) = event_of(text) {
+            self.received = at;
+            return self.event(graph, position, at, event);
+        }
+        match serde_json::from_str::<Line<'_>>(text) {
+            Ok(parsed) => {
+                self.received = parsed.at();
+                self.entry(graph, position, &parsed, line);
+            }
+            Err(error) => self.bad(self.received, position, &format!("a line that is no entry: {error}"), line),
+        }
+    }
+
+    fn entry(&mut self, graph: &mut Graph, position: u64, line: &Line<'_>, text: &[u8]) {
+        let at = line.at();
+        if let Some(event) = line.event {
+            self.event(graph, position, at, event.get());
+        } else if let Some(gap) = &line.gap {
+            self.gap(graph, position, at, gap);
+        } else if let Some(raw) = line.snapshot {
+            let taken = serde_json::from_str::<Snapshot<'_>>(raw.get())
+                .map_err(|e| e.to_string())
+                .and_then(|s| graph.snapshot(&s, at, position).map_err(|e| e.to_string()));
+            if let Err(error) = taken {
+                self.bad(at, position, &error, text);
+            }
+        } else if let Some(command) = &line.command {
+            self.audit.push(AuditEntry::Command(at, command.clone()));
+        } else if let Some(reply) = &line.reply {
+            self.audit.push(AuditEntry::Reply(at, reply.clone()));
+            graph.reply(&reply.id, &reply.outcome, at);
+        } else if let Some(bad) = &line.bad {
+            self.bad(at, position, &bad.reason, bad.sample.as_bytes());
+        }
+        if let Some(command) = &line.command {
+            if let Some(about) = &command.about {
+                graph.asked(&command.id, about);
+            }
+        }
+    }
+
+    fn gap(&mut self, graph: &mut Graph, position: u64, at: Timestamp, gap: &Gap) {
+        let calls = guarded(&mut self.panics, || graph.gap(gap, at)).unwrap_or(0);
+        self.gaps_read += 1;
+        self.gaps.push(GapRow {
+            position,
+            since: Timestamp::from_secs_f64(gap.since),
+            until: at,
+            reason: gap.reason.clone(),
+            calls_touched: calls,
+            sample: None,
+        });
+    }
+
+    /// A range of the journal is gone: whatever is open may have missed something.
+    pub(super) fn lost(&mut self, graph: &mut Graph, position: u64, reason: &str) {
+        let at = graph.journal_time();
+        let gap = Gap { since: at.secs_f64(), reason: reason.to_owned() };
+        self.gap(graph, position, at, &gap);
+    }
+
+    fn bad(&mut self, at: Timestamp, position: u64, reason: &str, bytes: &[u8]) {
+        warn!(position, reason, "a frame could not be read; it is kept as a gap with a sample");
+        self.bad_frames += 1;
+        self.gaps.push(GapRow {
+            position,
+            since: at,
+            until: at,
+            reason: reason.to_owned(),
+            calls_touched: 0,
+            sample: Some(sample(bytes)),
+        });
+    }
+
+    fn event(&mut self, graph: &mut Graph, position: u64, at: Timestamp, json: &str) {
+        self.events_read += 1;
+        let frame = match decode(json) {
+            Ok(frame) => frame,
+            Err(error) => return self.bad(at, position, &error.to_string(), json.as_bytes()),
+        };
+        let before = self.panics;
+        let chan = guarded(&mut self.panics, || graph.event(&frame, at, position)).flatten();
+        if self.panics > before {
+            error!(position, kind = %frame.kind, "the graph failed at an event");
+            return self.bad(at, position, "the graph failed at this event", json.as_bytes());
+        }
+        self.observe(graph, &frame, at);
+        let (channel, bridge) = frame.event.subjects();
+        let start = json.as_ptr() as usize - self.text.as_ptr() as usize;
+        self.events.push(RawEvent {
+            at: frame.timestamp.unwrap_or(at),
+            kind: frame.event.name().map_or_else(|| Cow::Owned(frame.kind.to_string()), Cow::Borrowed),
+            chan,
+            channel_id: channel.map(Into::into),
+            bridge_id: bridge.map(Into::into),
+            body: start..start + json.len(),
+        });
+    }
+
+    /// What has a table of its own beside the calls.
+    fn observe(&mut self, graph: &Graph, frame: &Frame<'_>, at: Timestamp) {
+        let at = frame.timestamp.unwrap_or(at);
+        let mut endpoint = |tech: &str, resource: &str, state: &str| {
+            let (tech, resource, state) = (tech.to_owned(), resource.to_owned(), state.to_owned());
+            self.endpoints.insert((tech.clone(), resource.clone()), EndpointState { tech, resource, state, at });
+        };
+        match &frame.event {
+            Event::EndpointStateChange(e) => endpoint(&e.endpoint.technology, &e.endpoint.resource, &e.endpoint.state),
+            Event::DeviceStateChanged(e) => {
+                if let Some((tech, resource)) = e.device_state.name.split_once('/') {
+                    endpoint(tech, resource, &e.device_state.state);
+                }
+            }
+            Event::RecordingStarted(e) => self.recording(graph, &e.recording, at, true),
+            Event::RecordingFinished(e) => self.recording(graph, &e.recording, at, false),
+            Event::RecordingFailed(e) => self.recording(graph, &e.recording, at, false),
+            _ => {}
+        }
+    }
+
+    fn recording(&mut self, graph: &Graph, recording: &LiveRecording<'_>, at: Timestamp, begins: bool) {
+        self.recordings.push(RecordingState {
+            name: recording.name.to_string(),
+            target: recording.target_uri.to_string(),
+            format: recording.format.to_string(),
+            state: recording.state.to_string(),
+            duration_s: recording.duration,
+            at,
+            begins,
+            chan: graph.recorded(&recording.target_uri),
+        });
+    }
+}
+
+/// A failure of the graph at one entry must not end the registry.
+fn guarded<T>(panics: &mut u64, work: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(value) => Some(value),
+        Err(_) => {
+            *panics += 1;
+            None
+        }
+    }
+}
+
+/// Time and JSON of an event line in the form in which the journal itself writes it; other lines are read by serde.
+fn event_of(line: &str) -> Option<(Timestamp, &str)> {
+    let rest = line.strip_prefix("{\"at\": ")?;
+    let (at, rest) = rest.split_once(',')?;
+    let json = rest.strip_prefix(" \"event\": ")?.trim_end().strip_suffix('}')?;
+    let at: f64 = at.parse().ok()?;
+    Some((Timestamp::from_secs_f64(at), json))
+}

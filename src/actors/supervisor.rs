@@ -1,0 +1,265 @@
+//! The supervisor: starts the tree, starts again what fails, and knows how everything is.
+//!
+//! | who fails | what happens |
+//! |---|---|
+//! | a call actor | its registry closes and marks the call; nobody else notices |
+//! | the connection, the command actor | a fresh one takes its place after a wait that doubles (`ari.backoff_*`) |
+//! | the journal, the registry, the writer | the whole tree is started again: what is open is rebuilt from the journal |
+//!
+//! A tree that fails again and again ends the process (`app`), for the system's own supervisor to start it.
+
+mod node;
+mod view;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use super::connection::TakeBack;
+use super::db_writer::{DbWriter, Reconfigure, Watch, WriterStatus};
+use super::messages::{Exited, Stop, wall_clock};
+use crate::config::Config;
+use crate::model::NodeId;
+use node::{NodeUnit, Places};
+use view::Part;
+pub use view::PartState;
+pub use view::{ActorView, NodeView, SystemView};
+
+/// What a supervisor is started with.
+pub struct SupervisorSetup {
+    /// The configuration.
+    pub config: Config,
+    /// The writer, on its own arbiter.
+    pub writer: Addr<DbWriter>,
+    /// The arbiter of connections, journals and commands.
+    pub io: ArbiterHandle,
+    /// The arbiter of registries and calls.
+    pub core: ArbiterHandle,
+    /// Told when the tree can't go on.
+    pub failed: mpsc::UnboundedSender<String>,
+}
+
+/// How is everything?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "SystemView")]
+pub struct SystemStatus;
+
+/// Is it ready? The reasons why not; none when it is.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<String>")]
+pub struct Readiness;
+
+/// Stop everything in order. The answer comes when all is written, or the limit is reached.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Shutdown;
+
+/// Connect the named node now: take the application back, or don't wait for the next try. Answers whether there is
+/// such a node.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct ConnectNow(pub String);
+
+/// A configuration that was read again; only what may change while running is taken from it.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct NewConfig(pub Box<Config>);
+
+/// How long a status may take; an actor that doesn't answer is shown as such.
+const STATUS_LIMIT: Duration = Duration::from_secs(1);
+/// How long the shutdown waits for what is on its way to the database.
+const DRAIN_LIMIT: Duration = Duration::from_millis(3_500);
+
+/// The supervisor.
+pub struct Supervisor {
+    setup: SupervisorSetup,
+    nodes: BTreeMap<NodeId, NodeUnit>,
+    writer: Part,
+    started: f64,
+    stopping: bool,
+}
+
+impl Supervisor {
+    /// A supervisor that starts its tree as soon as it runs.
+    pub fn new(setup: SupervisorSetup) -> Self {
+        Self {
+            setup,
+            nodes: BTreeMap::new(),
+            writer: Part::new("db_writer", None),
+            started: wall_clock(),
+            stopping: false,
+        }
+    }
+
+    fn start_node(&mut self, index: usize, ctx: &mut Context<Self>) {
+        let Some(asterisk) = self.setup.config.asterisk.get(index).cloned() else { return };
+        let places = Places {
+            config: self.setup.config.clone(),
+            writer: self.setup.writer.clone(),
+            io: self.setup.io.clone(),
+            core: self.setup.core.clone(),
+            exited: ctx.address().recipient(),
+        };
+        let name = asterisk.name.clone();
+        let start = async move { node::start(asterisk, places).await };
+        ctx.spawn(start.into_actor(self).map(move |unit, supervisor, _| match unit {
+            Ok(unit) => {
+                info!(node = %unit.node, "started: journal, registry, commands, connection");
+                supervisor.nodes.insert(unit.node.clone(), unit);
+            }
+            Err(reason) => supervisor.give_up(&format!("node '{name}' can't be started: {reason}")),
+        }));
+    }
+
+    fn give_up(&mut self, reason: &str) {
+        if !self.stopping {
+            error!("{reason}");
+            // Nobody listens only when the process ends already.
+            let _ = self.setup.failed.send(reason.to_owned());
+        }
+    }
+
+    /// Puts a fresh actor in the place of one that failed, after a wait that doubles while it keeps failing.
+    fn replace(&mut self, exited: &Exited, ctx: &mut Context<Self>) {
+        let ari = self.setup.config.ari.clone();
+        let Some(unit) = self.nodes.get_mut(&exited.node) else { return };
+        let part = unit.part(exited.who);
+        let wait = part.fail(exited.panicked, ari.backoff_min_ms, ari.backoff_max_ms);
+        warn!(node = %exited.node, actor = exited.who, "restarts in {} ms", wait.as_millis());
+        let (node, who) = (exited.node.clone(), exited.who);
+        ctx.run_later(wait, move |supervisor, ctx| supervisor.put(node, who, ctx));
+    }
+
+    fn put(&mut self, node: NodeId, who: &'static str, ctx: &mut Context<Self>) {
+        let Some(unit) = self.nodes.get(&node).filter(|_| !self.stopping) else { return };
+        let fresh = unit.fresh(who, ctx.address().recipient());
+        ctx.spawn(fresh.into_actor(self).map(move |fresh, supervisor, _| {
+            if let Some(unit) = supervisor.nodes.get_mut(&node) {
+                unit.put(fresh);
+                unit.part(who).running();
+                info!(%node, actor = who, "restarted");
+            }
+        }));
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.writer.running();
+        self.setup.writer.do_send(Watch(ctx.address().recipient()));
+        for index in 0..self.setup.config.asterisk.len() {
+            self.start_node(index, ctx);
+        }
+    }
+}
+
+impl Handler<Exited> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, exited: Exited, ctx: &mut Self::Context) {
+        if self.stopping {
+            return;
+        }
+        error!(node = %exited.node, actor = exited.who, panicked = exited.panicked, "an actor failed");
+        match exited.who {
+            "connection" | "ari_command" => self.replace(&exited, ctx),
+            who => self.give_up(&format!("the {who} of node '{}' failed; everything is started again", exited.node)),
+        }
+    }
+}
+
+impl Handler<SystemStatus> for Supervisor {
+    type Result = ResponseFuture<SystemView>;
+
+    fn handle(&mut self, _: SystemStatus, _: &mut Self::Context) -> Self::Result {
+        let writer = self.setup.writer.clone();
+        let nodes: Vec<_> = self.nodes.values().map(|unit| unit.look(STATUS_LIMIT)).collect();
+        let part = self.writer.clone();
+        let (path, started) = (self.setup.config.database.path.clone(), self.started);
+        let min_free = self.setup.config.database.min_free_bytes;
+        Box::pin(async move {
+            let writer = writer.send(WriterStatus).timeout(STATUS_LIMIT).await.ok();
+            let mut views = Vec::new();
+            for look in nodes {
+                views.push(look.await);
+            }
+            SystemView::new(started, views, part, writer, &path, min_free)
+        })
+    }
+}
+
+impl Handler<Readiness> for Supervisor {
+    type Result = ResponseFuture<Vec<String>>;
+
+    fn handle(&mut self, _: Readiness, ctx: &mut Self::Context) -> Self::Result {
+        let configured: Vec<String> = self.setup.config.asterisk.iter().map(|a| a.name.clone()).collect();
+        let stopping = self.stopping;
+        let look = ctx.address().send(SystemStatus);
+        Box::pin(async move {
+            if stopping {
+                return vec!["the service is stopping".to_owned()];
+            }
+            match look.await {
+                Ok(view) => view.reasons(&configured),
+                Err(error) => vec![format!("the supervisor doesn't answer: {error}")],
+            }
+        })
+    }
+}
+
+impl Handler<ConnectNow> for Supervisor {
+    type Result = bool;
+
+    fn handle(&mut self, ConnectNow(name): ConnectNow, _: &mut Self::Context) -> bool {
+        let unit = self.nodes.get(&NodeId::new(&name));
+        unit.inspect(|unit| unit.connection.do_send(TakeBack)).is_some()
+    }
+}
+
+impl Handler<NewConfig> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, NewConfig(config): NewConfig, _: &mut Self::Context) {
+        match super::db_writer::Lines::new(&config.lines) {
+            Ok(lines) => self.setup.writer.do_send(Reconfigure { lines, database: config.database.clone() }),
+            Err(error) => warn!(%error, "lines.trunks can't be used; what was in force stays"),
+        }
+        self.setup.config = *config;
+        for unit in self.nodes.values_mut() {
+            unit.reconfigure(&self.setup.config);
+        }
+    }
+}
+
+impl Handler<Shutdown> for Supervisor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
+        let nodes: Vec<_> = self.nodes.values().map(NodeUnit::handles).collect();
+        let writer = self.setup.writer.clone();
+        Box::pin(async move {
+            let begun = std::time::Instant::now();
+            for unit in &nodes {
+                // Closes the socket: nothing new comes.
+                unit.connection.do_send(Stop);
+            }
+            for unit in &nodes {
+                let rest = DRAIN_LIMIT.saturating_sub(begun.elapsed());
+                if tokio::time::timeout(rest, unit.drained()).await.is_err() {
+                    warn!(node = %unit.node, "not everything was written; the journal keeps it for the next start");
+                }
+                unit.commands.get().do_send(Stop);
+                unit.registry.do_send(Stop);
+            }
+            // The writer ends behind whatever it was given.
+            let _ = writer.send(WriterStatus).timeout(STATUS_LIMIT).await;
+            writer.do_send(Stop);
+        })
+    }
+}

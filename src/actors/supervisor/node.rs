@@ -1,0 +1,251 @@
+//! The actors that serve one Asterisk.
+
+use std::future::Future;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::view::{NodeView, Part};
+use crate::actors::ari_command::{AriCommand, CommandSetup, CommandStatus};
+use crate::actors::ari_http::AriHttp;
+use crate::actors::connection::{AriConnection, ConnectionSetup, ConnectionStatus};
+use crate::actors::db_writer::{Attach, DbWriter, Follow, journal_of};
+use crate::actors::journal::{Journal, JournalReader, Options, Position, QueryStatus, Recovered, Subscribe};
+use crate::actors::link::Link;
+use crate::actors::messages::Exited;
+use crate::actors::registry::{Registry, RegistrySetup, RegistryStatus};
+use crate::ari::entry::Gap;
+use crate::config::{self, Config};
+use crate::model::NodeId;
+
+/// Where and with what the actors of a node are started.
+pub(super) struct Places {
+    pub(super) config: Config,
+    pub(super) writer: Addr<DbWriter>,
+    pub(super) io: ArbiterHandle,
+    pub(super) core: ArbiterHandle,
+    pub(super) exited: Recipient<Exited>,
+}
+
+/// The addresses of a node's actors.
+#[derive(Clone)]
+pub(super) struct Handles {
+    pub(super) node: NodeId,
+    pub(super) journal: Addr<Journal>,
+    pub(super) registry: Addr<Registry>,
+    pub(super) commands: Link<AriCommand>,
+    pub(super) connection: Addr<AriConnection>,
+}
+
+/// One Asterisk's actors and what is known of them.
+pub(super) struct NodeUnit {
+    pub(super) node: NodeId,
+    journal: Addr<Journal>,
+    registry: Addr<Registry>,
+    commands: Link<AriCommand>,
+    pub(super) connection: Addr<AriConnection>,
+    http: AriHttp,
+    ari: config::Ari,
+    io: ArbiterHandle,
+    parts: [Part; 4],
+}
+
+/// A fresh actor for a place that became empty.
+pub(super) enum Fresh {
+    Connection(Addr<AriConnection>),
+    Commands(Addr<AriCommand>),
+    /// The arbiter is gone: the program ends.
+    None,
+}
+
+/// Starts all actors of one Asterisk.
+pub(super) async fn start(asterisk: config::Asterisk, places: Places) -> Result<NodeUnit, String> {
+    let node = NodeId::new(&asterisk.name);
+    let http = AriHttp::new(&asterisk, &places.config.ari).map_err(|e| e.to_string())?;
+    let stream = journal_of(&node);
+    let attach = Attach { stream: stream.clone(), registry: None };
+    let begin = places.writer.send(attach).await.map_err(|e| e.to_string())??;
+    let dir = places.config.journal_dir().join(&asterisk.name);
+    let (journal, found) = Journal::open(Options {
+        node: node.clone(),
+        dir: dir.clone(),
+        config: places.config.journal.clone(),
+        max_frame_bytes: places.config.ari.max_frame_bytes,
+        start_at: Position(begin.committed),
+        parent: Some(places.exited.clone()),
+    })
+    .map_err(|e| e.to_string())?;
+    tell(&node, &found);
+    let from = begin.oldest_open.max(found.oldest.offset()).min(found.end.offset());
+    let reader = JournalReader::open(&dir, Position(from)).map_err(|e| e.to_string())?;
+    let journal = Journal::start_in_arbiter(&places.io, move |_| journal);
+    let commands = commands(&places.io, &node, &http, &places.config.ari, &journal, &places.exited).await?;
+    let commands = Link::new(commands);
+    let setup = RegistrySetup {
+        stream: stream.clone(),
+        app: asterisk.app.clone(),
+        source: Box::new(reader),
+        writer: places.writer.clone().recipient(),
+        commands: Some(commands.clone()),
+        journal: Some(journal.clone()),
+        calls: places.config.calls.clone(),
+        committed: begin.committed,
+        live_from: found.end.offset(),
+        exited: Some(places.exited.clone()),
+        finished: None,
+    };
+    let registry = Registry::start_in_arbiter(&places.core, move |_| Registry::new(setup));
+    places.writer.do_send(Follow { stream, registry: registry.clone().recipient() });
+    journal.do_send(Subscribe(registry.clone().recipient()));
+    let heard = found.last_at.map(|since| Gap { since, reason: "the service was not running".into() });
+    let connection = connection(&places.io, &node, &http, &places.config.ari, &journal, heard, &places.exited).await?;
+    let name = Some(asterisk.name.as_str());
+    let mut parts = ["connection", "journal", "registry", "ari_command"].map(|part| Part::new(part, name));
+    parts.iter_mut().for_each(Part::running);
+    Ok(NodeUnit { node, journal, registry, commands, connection, http, ari: places.config.ari, io: places.io, parts })
+}
+
+fn tell(node: &NodeId, found: &Recovered) {
+    if found.torn_bytes > 0 {
+        warn!(%node, bytes = found.torn_bytes, "the journal's last entry was torn by a crash and is cut off");
+    }
+    info!(%node, oldest = %found.oldest, end = %found.end, "journal opened");
+}
+
+async fn on<T: Send + 'static>(
+    arbiter: &ArbiterHandle,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let (give, take) = oneshot::channel();
+    arbiter.spawn_fn(move || {
+        // Nobody takes it only when the program ends.
+        let _ = give.send(make());
+    });
+    take.await.map_err(|_| "the thread that should run it has ended".to_owned())
+}
+
+async fn commands(
+    io: &ArbiterHandle,
+    node: &NodeId,
+    http: &AriHttp,
+    ari: &config::Ari,
+    journal: &Addr<Journal>,
+    exited: &Recipient<Exited>,
+) -> Result<Addr<AriCommand>, String> {
+    let setup = CommandSetup {
+        node: node.clone(),
+        http: http.clone(),
+        ari: ari.clone(),
+        journal: journal.clone().recipient(),
+        exited: exited.clone(),
+    };
+    on(io, move || AriCommand::start_with(setup)).await
+}
+
+async fn connection(
+    io: &ArbiterHandle,
+    node: &NodeId,
+    http: &AriHttp,
+    ari: &config::Ari,
+    journal: &Addr<Journal>,
+    heard: Option<Gap>,
+    exited: &Recipient<Exited>,
+) -> Result<Addr<AriConnection>, String> {
+    let setup = ConnectionSetup {
+        node: node.clone(),
+        http: http.clone(),
+        ari: ari.clone(),
+        frames: journal.clone().recipient(),
+        entries: journal.clone().recipient(),
+        alive: journal.clone().recipient(),
+        heard,
+        exited: exited.clone(),
+    };
+    on(io, move || AriConnection::start_with(setup)).await
+}
+
+impl NodeUnit {
+    pub(super) fn part(&mut self, who: &str) -> &mut Part {
+        let place = ["connection", "journal", "registry", "ari_command"].iter().position(|p| *p == who).unwrap_or(0);
+        &mut self.parts[place]
+    }
+
+    pub(super) fn handles(&self) -> Handles {
+        Handles {
+            node: self.node.clone(),
+            journal: self.journal.clone(),
+            registry: self.registry.clone(),
+            commands: self.commands.clone(),
+            connection: self.connection.clone(),
+        }
+    }
+
+    /// Takes what may change while running; the event filter is sent with the next connect.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.ari = config.ari.clone();
+    }
+
+    pub(super) fn fresh(&self, who: &'static str, exited: Recipient<Exited>) -> impl Future<Output = Fresh> + 'static {
+        let (io, node, http, ari) = (self.io.clone(), self.node.clone(), self.http.clone(), self.ari.clone());
+        let journal = self.journal.clone();
+        let since = crate::actors::messages::wall_clock();
+        async move {
+            if who == "ari_command" {
+                return commands(&io, &node, &http, &ari, &journal, &exited).await.map_or(Fresh::None, Fresh::Commands);
+            }
+            let heard = Gap { since, reason: "the connection actor failed and was started again".into() };
+            let fresh = connection(&io, &node, &http, &ari, &journal, Some(heard), &exited).await;
+            fresh.map_or(Fresh::None, Fresh::Connection)
+        }
+    }
+
+    pub(super) fn put(&mut self, fresh: Fresh) {
+        match fresh {
+            Fresh::Connection(actor) => self.connection = actor,
+            Fresh::Commands(actor) => self.commands.replace(actor),
+            Fresh::None => {}
+        }
+    }
+
+    /// How all of it is; each actor has `limit` to answer.
+    pub(super) fn look(&self, limit: Duration) -> impl Future<Output = NodeView> + 'static {
+        let handles = self.handles();
+        let parts = self.parts.clone();
+        async move {
+            let (connection, journal, registry, commands) = tokio::join!(
+                handles.connection.send(ConnectionStatus).timeout(limit),
+                handles.journal.send(QueryStatus).timeout(limit),
+                handles.registry.send(RegistryStatus).timeout(limit),
+                handles.commands.get().send(CommandStatus).timeout(limit),
+            );
+            let (connection, journal, registry, commands) =
+                (connection.ok(), journal.ok(), registry.ok(), commands.ok());
+            let mailboxes = [
+                connection.as_ref().map(|c| c.waiting_bytes),
+                journal.as_ref().map(|_| 0),
+                registry.as_ref().map(|r| r.batches),
+                commands.as_ref().map(|c| c.waiting),
+            ];
+            let actors = parts.iter().zip(mailboxes).map(|(part, mailbox)| part.view(mailbox)).collect();
+            NodeView { name: handles.node.to_string(), connection, journal, registry, commands, actors }
+        }
+    }
+}
+
+impl Handles {
+    /// Returns when everything in the journal is committed.
+    pub(super) async fn drained(&self) {
+        loop {
+            let journal = self.journal.send(QueryStatus).await;
+            let registry = self.registry.send(RegistryStatus).await;
+            match (journal, registry) {
+                (Ok(journal), Ok(registry)) if registry.committed < journal.end.offset() => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                _ => return,
+            }
+        }
+    }
+}

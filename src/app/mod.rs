@@ -1,0 +1,172 @@
+//! Start and shutdown order of the whole service.
+//!
+//! Start: database, writer, supervisor (which starts each node's journal, registry, commands, connection), HTTP.
+//! Stop: sockets closed, what is in the journals committed, HTTP closed. A tree that fails is started again in
+//! the same process; one that keeps failing ends it, for the system's own supervisor.
+
+mod replay;
+mod signals;
+
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::actors::db_writer::{DbWriter, Lines};
+use crate::actors::supervisor::{NewConfig, Shutdown, Supervisor, SupervisorSetup};
+use crate::config::{Config, Loaded};
+use crate::db::pool::ReadPool;
+use crate::http;
+use crate::telemetry::Telemetry;
+pub use replay::{Replayed, replay};
+use signals::{Signal, Signals};
+
+/// How often the tree may fail in [`FAILURE_SPAN`] before the process ends.
+const MAX_FAILURES: usize = 5;
+/// See [`MAX_FAILURES`].
+const FAILURE_SPAN: Duration = Duration::from_secs(60);
+/// How long the whole shutdown may take.
+const SHUTDOWN_LIMIT: Duration = Duration::from_millis(4_500);
+
+/// How a run of the service ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// Part of it can't go on; the reason.
+    Failed(String),
+}
+
+/// Why the service can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The database can't be used.
+    #[error("{0}")]
+    Database(String),
+    /// The port can't be used.
+    #[error("HTTP can't listen on 127.0.0.1:{port} ({error}): name another port in http.port (HTTP_PORT)")]
+    Port {
+        /// The port.
+        port: u16,
+        /// The operating system's words.
+        error: std::io::Error,
+    },
+    /// It failed again and again.
+    #[error("the service failed {MAX_FAILURES} times within a minute, the last time because: {0}")]
+    GivesUp(String),
+    /// No signals, no threads.
+    #[error("the operating system refuses what the service needs: {0}")]
+    System(std::io::Error),
+}
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// When it can't be started, or fails again and again; each says what to do.
+pub fn serve(mut loaded: Loaded, telemetry: &Telemetry) -> Result<(), ServeError> {
+    let mut failures: Vec<Instant> = Vec::new();
+    loop {
+        match System::new().block_on(run(&mut loaded, telemetry))? {
+            Ended::Stopped => return Ok(()),
+            Ended::Failed(reason) => {
+                failures.retain(|at| at.elapsed() < FAILURE_SPAN);
+                failures.push(Instant::now());
+                if failures.len() >= MAX_FAILURES {
+                    return Err(ServeError::GivesUp(reason));
+                }
+                warn!("everything is started again; what is open is rebuilt from the journal");
+            }
+        }
+    }
+}
+
+async fn run(loaded: &mut Loaded, telemetry: &Telemetry) -> Result<Ended, ServeError> {
+    let config = loaded.config.clone();
+    say_what_is_in_force(loaded);
+    let lines = Lines::new(&config.lines).map_err(|e| ServeError::Database(e.to_string()))?;
+    let writer = DbWriter::open(&config.database, lines).map_err(|e| ServeError::Database(e.to_string()))?;
+    let pool = ReadPool::open(&config.database).map_err(|e| ServeError::Database(e.to_string()))?;
+    let mut signals = Signals::listen().map_err(ServeError::System)?;
+    let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new()];
+    let [io, core, database] = &arbiters;
+    let (failed, mut failures) = mpsc::unbounded_channel();
+    let supervisor = Supervisor::new(SupervisorSetup {
+        writer: DbWriter::start_in_arbiter(&database.handle(), move |_| writer),
+        config: config.clone(),
+        io: io.handle(),
+        core: core.handle(),
+        failed,
+    })
+    .start();
+    let server = http::start(config.http.port, supervisor.clone(), pool)
+        .map_err(|error| ServeError::Port { port: config.http.port, error })?;
+    info!("http://127.0.0.1:{}/health/ready says whether it is ready, /api/v1/system how everything is", server.port);
+    let ended = loop {
+        tokio::select! {
+            reason = failures.recv() => break Ended::Failed(reason.unwrap_or_default()),
+            signal = signals.next() => match signal {
+                Signal::Reload => reload(loaded, telemetry, &supervisor),
+                Signal::Stop(name) => {
+                    info!("{name}: stops in order; a second signal stops at once");
+                    break Ended::Stopped;
+                }
+            },
+        }
+    };
+    let orderly = async {
+        let _ = supervisor.send(Shutdown).await;
+        server.stop().await;
+    };
+    tokio::select! {
+        () = orderly => info!("stopped: sockets closed, everything written"),
+        () = tokio::time::sleep(SHUTDOWN_LIMIT) => error!("not everything stopped in time; the journal keeps what is not written"),
+        signal = signals.next() => warn!("{}: stops at once", signal.name()),
+    }
+    for arbiter in arbiters {
+        arbiter.stop();
+        // The journal's and the database's locks are free when the threads have ended.
+        if ended != Ended::Stopped && arbiter.join().is_err() {
+            warn!("a thread of the service had failed");
+        }
+    }
+    Ok(ended)
+}
+
+fn say_what_is_in_force(loaded: &Loaded) {
+    let files: Vec<String> = loaded.files.iter().map(|f| f.display().to_string()).collect();
+    let files = if files.is_empty() { "no file".to_owned() } else { files.join(", ") };
+    info!(
+        "callcenter {}: configuration from {files} and {} variables",
+        env!("CARGO_PKG_VERSION"),
+        loaded.variables.len()
+    );
+    if loaded.config.asterisk.is_empty() {
+        warn!("no Asterisk is configured: name one in ARI_URL, or see everything work by `callcenter demo`");
+    }
+    for asterisk in &loaded.config.asterisk {
+        info!(node = %asterisk.name, "Asterisk at {}, application {}", asterisk.shown_url(), asterisk.app);
+    }
+}
+
+/// SIGHUP: takes what may change while running; a wrong configuration changes nothing.
+fn reload(loaded: &mut Loaded, telemetry: &Telemetry, supervisor: &Addr<Supervisor>) {
+    let new = match loaded.reload().accept() {
+        Ok(new) => new,
+        Err(refused) => return error!("SIGHUP: the configuration is refused, what was in force stays: {refused}"),
+    };
+    let changes = Config::diff_reloadable(&loaded.config, &new.config);
+    if !changes.restart.is_empty() {
+        warn!("SIGHUP: these take effect at the next start: {}", changes.restart.join(", "));
+    }
+    if changes.reloadable.is_empty() {
+        return info!("SIGHUP: nothing else has changed");
+    }
+    let config = loaded.config.with_reloadable(&new.config);
+    if let Err(error) = telemetry.set_level(&config.log.level) {
+        error!("SIGHUP: {error}");
+    }
+    info!("SIGHUP: in force now: {}", changes.reloadable.join(", "));
+    supervisor.do_send(NewConfig(Box::new(config.clone())));
+    loaded.config = config;
+}

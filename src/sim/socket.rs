@@ -1,0 +1,102 @@
+//! One client's WebSocket: events out, pings answered, REST requests taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_ws::{CloseCode, CloseReason, Message, MessageStream, Session};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::clock::{now_ms, push_time};
+use super::rest::Request;
+use super::server::{self, Shared};
+use super::world::{ASTERISK_ID, Frame};
+
+/// How long one write may wait: `websocket_write_timeout` of ari.conf, its default. A reader that is slower is cut
+/// off.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Serves one client until either side ends.
+pub(super) async fn run(
+    mut session: Session,
+    mut stream: MessageStream,
+    mut frames: mpsc::Receiver<Frame>,
+    shared: Arc<Shared>,
+    client: u64,
+    app: String,
+) {
+    loop {
+        let going = tokio::select! {
+            frame = frames.recv() => match frame {
+                Some(Frame::Text(text)) => timely(session.text(text)).await,
+                Some(Frame::Binary(bytes)) => timely(session.binary(bytes)).await,
+                Some(Frame::Close(code)) => {
+                    let reason = CloseReason { code: CloseCode::from(code), description: None };
+                    let _ = session.clone().close(Some(reason)).await;
+                    false
+                }
+                Some(Frame::Drop) | None => false,
+            },
+            message = stream.recv() => match message {
+                Some(Ok(Message::Ping(payload))) => timely(session.pong(&payload)).await,
+                Some(Ok(Message::Text(text))) => {
+                    let answer = rest_response(&shared, &text, &app);
+                    timely(session.text(answer.to_string())).await
+                }
+                Some(Ok(Message::Close(reason))) => {
+                    let _ = session.clone().close(reason).await;
+                    false
+                }
+                Some(Ok(Message::Binary(_) | Message::Continuation(_) | Message::Pong(_) | Message::Nop)) => true,
+                Some(Err(_)) | None => false,
+            },
+        };
+        if !going {
+            break;
+        }
+    }
+    shared.world().disconnect(client);
+}
+
+/// Whether a write came through in time.
+async fn timely(write: impl Future<Output = Result<(), actix_ws::Closed>>) -> bool {
+    matches!(tokio::time::timeout(WRITE_TIMEOUT, write).await, Ok(Ok(())))
+}
+
+/// Answers a `RESTRequest`, in the form that was measured.
+fn rest_response(shared: &Shared, text: &str, app: &str) -> Value {
+    let message: Option<Value> = serde_json::from_str(text).ok();
+    let word = |key: &str| message.as_ref().and_then(|m| m.get(key)).and_then(Value::as_str).unwrap_or_default();
+    let mut stamp = String::new();
+    push_time(&mut stamp, now_ms());
+    let mut response = json!({
+        "type": "RESTResponse", "transaction_id": word("transaction_id"), "request_id": word("request_id"),
+        "status_code": 400, "reason_phrase": "Failed to parse request message JSON", "uri": word("uri"),
+        "application": app, "timestamp": stamp, "asterisk_id": ASTERISK_ID,
+    });
+    let Some(message) = &message else { return response };
+    let answer = if word("type") == "RESTRequest" {
+        server::answer(shared, &rest_request(message, word("method"), word("uri")), true)
+    } else {
+        super::rest::Answer::message(400, "Unknown request type.")
+    };
+    let status = actix_web::http::StatusCode::from_u16(answer.status).ok();
+    response["status_code"] = json!(answer.status);
+    response["reason_phrase"] = json!(status.and_then(|s| s.canonical_reason()).unwrap_or_default());
+    if let Some(body) = answer.body {
+        response["content_type"] = json!("application/json");
+        response["message_body"] = json!(body);
+    }
+    response
+}
+
+fn rest_request(message: &Value, method: &str, uri: &str) -> Request {
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let mut query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    for item in message.get("query_strings").and_then(Value::as_array).into_iter().flatten() {
+        let part = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        query.push((part("name"), part("value")));
+    }
+    let body = message.get("message_body").and_then(Value::as_str).unwrap_or_default();
+    Request { method: method.to_owned(), path: path.to_owned(), query, body: body.as_bytes().to_vec() }
+}

@@ -1,0 +1,88 @@
+//! Asterisk's own records, which the service never reads: what its rows are compared with.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The file of call records below an instance's folder.
+pub(crate) const CDR: &str = "log/cdr-custom/cdr.jsonl";
+/// The file of channel events.
+pub(crate) const CEL: &str = "log/cel-custom/cel.jsonl";
+
+/// A call detail record: one a leg and try, not one a call. Times are seconds since 1970.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Cdr {
+    /// The channel's name.
+    pub(crate) channel: String,
+    /// The other channel's name, empty if there was none.
+    pub(crate) dstchannel: String,
+    /// The channel's id.
+    pub(crate) uniqueid: String,
+    /// 0 if it was not answered.
+    pub(crate) answer: f64,
+    pub(crate) end: f64,
+    /// `ANSWERED`, `NO ANSWER`, `BUSY`, `FAILED` ...
+    pub(crate) disposition: String,
+}
+
+/// A channel event. Times are seconds since 1970.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Cel {
+    /// `ANSWER`, `BRIDGE_ENTER`, `BRIDGE_EXIT`, `HANGUP` ...
+    #[serde(rename = "eventtype")]
+    pub(crate) event_type: String,
+    #[serde(rename = "eventtime")]
+    pub(crate) event_time: f64,
+    /// The channel's name.
+    #[serde(rename = "channame")]
+    pub(crate) chan_name: String,
+    /// Equal for all channels of one conversation.
+    #[serde(rename = "linkedid")]
+    pub(crate) linked_id: String,
+}
+
+/// The records of `file` behind the byte `from`; lines that are no such record are left out.
+pub(crate) fn lines<T: DeserializeOwned>(file: &Path, from: u64) -> Vec<T> {
+    let Ok(mut file) = std::fs::File::open(file) else { return Vec::new() };
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(from)).unwrap();
+    file.read_to_end(&mut text).unwrap();
+    text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+/// Milliseconds that channels of this endpoint (`PJSIP/101`) were in a bridge with somebody after
+/// they had answered, in the conversation `linked_id`: the talk, by Asterisk's channel events.
+pub(crate) fn talk_ms(cel: &[Cel], linked_id: &str, endpoint: &str) -> f64 {
+    let prefix = format!("{endpoint}-");
+    let of = |kind: &'static str| {
+        let mine = move |event: &&Cel| event.linked_id == linked_id && event.event_type == kind;
+        cel.iter().filter(mine).filter(|event| event.chan_name.starts_with(&prefix))
+    };
+    let mut sum = 0.0;
+    for answer in of("ANSWER") {
+        let left = of("BRIDGE_EXIT").filter(|event| event.chan_name == answer.chan_name);
+        let left = left.map(|event| event.event_time).fold(f64::NAN, f64::max);
+        assert!(!left.is_nan(), "{} answered and was in no bridge", answer.chan_name);
+        sum += (left - answer.event_time) * 1000.0;
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_lines_are_left_out() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let good = r#"{"channel":"a","dstchannel":"","uniqueid":"1.0","answer":0.0,"end":2.5,"disposition":"BUSY"}"#;
+        std::fs::write(file.path(), format!("{good}\n{{\"clid\":\"\"Zed\"\"}}\n\n{good}\n{{\"chan")).unwrap();
+        let all: Vec<Cdr> = lines(file.path(), 0);
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[0].end, 2.5);
+        assert_eq!(lines::<Cdr>(file.path(), good.len() as u64).len(), 1);
+        assert!(lines::<Cdr>(Path::new("/nowhere"), 0).is_empty());
+    }
+}

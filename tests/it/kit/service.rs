@@ -1,0 +1,164 @@
+//! The built program as a process: `callcenter serve` with a configuration and a database of its own.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::ari::http;
+use super::asterisk::USER;
+use super::process::Process;
+use super::rows::Rows;
+use super::{Asterisk, free_port, wait};
+
+/// From the start to readiness; the machine may be busy with other tests.
+const START: Duration = Duration::from_secs(20);
+/// The service promises to stop in order within this time.
+const STOP: Duration = Duration::from_secs(5);
+/// Lines of its log shown when a test fails.
+const TAIL: usize = 60;
+
+/// A running service; ended when dropped. On a test's failure it shows the end of its log.
+pub(crate) struct Service {
+    folder: tempfile::TempDir,
+    environment: Vec<(String, String)>,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Service {
+    /// Beside this Asterisk.
+    pub(crate) fn start(asterisk: &Asterisk) -> Self {
+        Self::at(&asterisk.url())
+    }
+
+    /// Beside the Asterisk whose ARI has this root; ready when this returns.
+    pub(crate) fn at(url: &str) -> Self {
+        let user =
+            [("ARI_URL", url), ("ARI_USERNAME", USER.0), ("ARI_PASSWORD", USER.1), ("ARI_APP_NAME", "callcenter-app")];
+        Self::with("", &user)
+    }
+
+    /// With more configuration (TOML) and environment variables; ready when this returns.
+    pub(crate) fn with(config: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = "[log]\nformat = \"json\"\nlevel = \"info,callcenter=debug\"\n";
+        std::fs::write(folder.path().join("test.toml"), format!("{config}\n{log}")).unwrap();
+        let environment = environment.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let mut service = Self { folder, environment, port: free_port(), process: None };
+        service.launch();
+        service.ready();
+        service
+    }
+
+    /// Its database.
+    pub(crate) fn rows(&self) -> Rows {
+        Rows::at(&self.database())
+    }
+
+    /// One GET: status and JSON.
+    pub(crate) fn get(&self, path: &str) -> Result<(u16, Value), String> {
+        http("GET", &format!("http://127.0.0.1:{}{path}", self.port), None)
+    }
+
+    /// What `/api/v1/system` says.
+    #[track_caller]
+    pub(crate) fn system(&self) -> Value {
+        let (status, body) = self.get("/api/v1/system").unwrap();
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// Waits until `/health/ready` says yes.
+    #[track_caller]
+    pub(crate) fn ready(&mut self) {
+        wait::until("the service to be ready", START, || {
+            if let Some(status) = self.process.as_mut().and_then(Process::ended) {
+                panic!("the service ended: {status}\n{}", self.tail());
+            }
+            match self.get("/health/ready") {
+                Ok((200, _)) => Ok(()),
+                other => Err(other),
+            }
+        });
+    }
+
+    /// Waits until `/health/ready` says no, with a reason.
+    #[track_caller]
+    pub(crate) fn unready(&self, limit: Duration) -> Value {
+        wait::until("the service to say that it is not ready", limit, || match self.get("/health/ready") {
+            Ok((503, body)) => Ok(body),
+            other => Err(other),
+        })
+    }
+
+    /// Starts it again, with the same database, after [`sigterm`](Self::sigterm) or [`sigkill`](Self::sigkill).
+    #[track_caller]
+    pub(crate) fn restart(&mut self) {
+        self.launch();
+        self.ready();
+    }
+
+    /// Asks it to stop; it must do so in time and with exit code 0.
+    #[track_caller]
+    pub(crate) fn sigterm(&mut self) {
+        let mut process = self.process.take().expect("a running service");
+        let asked = Instant::now();
+        process.signal("TERM");
+        let status = process.finish(STOP);
+        assert!(status.success(), "stopped with {status} after {:?}", asked.elapsed());
+    }
+
+    /// Kills it as the kernel would.
+    #[track_caller]
+    pub(crate) fn sigkill(&mut self) {
+        let mut process = self.process.take().expect("a running service");
+        process.signal("KILL");
+        process.finish(wait::s(5));
+    }
+
+    /// The end of its log.
+    pub(crate) fn tail(&self) -> String {
+        let text = std::fs::read(self.log()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    }
+
+    fn launch(&mut self) {
+        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callcenter"));
+        // Only what is named here: a developer's own ARI_URL must not leak in, nor a `.env`.
+        command
+            .env_clear()
+            .envs(std::env::vars().filter(|(key, _)| matches!(key.as_str(), "PATH" | "HOME" | "RUST_BACKTRACE")))
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .env("DB_PATH", self.database())
+            .env("HTTP_PORT", self.port.to_string())
+            .current_dir(self.folder.path())
+            .arg("serve")
+            .arg("--config")
+            .arg(self.folder.path().join("test.toml"))
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        self.process = Some(Process::spawn("callcenter serve", &mut command));
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("callcenter.db")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the end of the service's log:\n{}", self.tail());
+        }
+    }
+}

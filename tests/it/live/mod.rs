@@ -1,0 +1,12 @@
+//! The service beside a real Asterisk: SIP phones call, then the database is compared with what
+//! happened and with Asterisk's own records.
+
+mod ari_made;
+mod basic;
+mod faults;
+mod load;
+mod queues;
+mod scenarios;
+mod stage;
+mod transfers;
+mod two_nodes;

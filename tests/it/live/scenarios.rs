@@ -1,0 +1,64 @@
+//! The recorded scenarios, live, at the same time on one Asterisk. Each scene says how many rows it
+//! must leave, so that one row too many anywhere is found at the end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use super::stage::{Stage, story};
+use super::{ari_made, basic, queues, transfers};
+use crate::kit::wait::s;
+use crate::kit::{aloud, live};
+
+/// A scene: plays, compares, and gives the number of rows that it left in `calls`.
+pub(crate) type Scene = fn(&Stage) -> usize;
+
+#[test]
+fn every_scenario_is_recorded_rightly() {
+    if !live() {
+        return;
+    }
+    let scenes = [basic::SCENES, transfers::SCENES, queues::SCENES, ari_made::SCENES].concat();
+    let mut stage = Stage::open();
+    let gaps = stage.service.rows().gaps();
+    let failures = Mutex::new(Vec::new());
+    let rows = Mutex::new(0);
+    std::thread::scope(|scope| {
+        for (name, scene) in &scenes {
+            let play = || match timed(name, *scene, &stage) {
+                Some(count) => *rows.lock().unwrap() += count,
+                None => failures.lock().unwrap().push(*name),
+            };
+            std::thread::Builder::new().name((*name).into()).spawn_scoped(scope, play).unwrap();
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} of {} scenes failed: {failures:?}", failures.len(), scenes.len());
+    end(&stage, rows.into_inner().unwrap());
+    assert_eq!(stage.service.rows().gaps(), gaps, "nothing was cut here");
+    stage.service.sigterm();
+}
+
+/// Plays one scene; `None` if it failed (why is on standard error).
+fn timed(name: &str, scene: Scene, stage: &Stage) -> Option<usize> {
+    let begin = Instant::now();
+    let result = catch_unwind(AssertUnwindSafe(|| scene(stage)));
+    let word = if result.is_ok() { "right" } else { "WRONG" };
+    aloud(&format!("{name}: {word} after {:.1} s", begin.elapsed().as_secs_f32()));
+    result.ok()
+}
+
+/// Nothing is left open, nothing was missed, and there is no row that no scene expects.
+fn end(stage: &Stage, expected: usize) {
+    stage.asterisk.quiet(s(60));
+    let rows = stage.service.rows();
+    let all = rows.calls("1");
+    let open: Vec<String> = all.iter().filter(|call| call.open()).map(story).collect();
+    assert!(open.is_empty(), "left open: {open:#?}");
+    let incomplete: Vec<String> = all.iter().filter(|call| call.incomplete != 0).map(story).collect();
+    assert!(incomplete.is_empty(), "flagged without a gap: {incomplete:#?}");
+    let stories: Vec<String> = all.iter().map(story).collect();
+    assert_eq!(stories.len(), expected, "a row too many or too few: {stories:#?}");
+    let system = stage.service.system();
+    assert!(system.is_object(), "{system}");
+}

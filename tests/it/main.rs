@@ -1,0 +1,8 @@
+//! The one integration test binary.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod kit;
+mod kit_check;
+mod layers;
+mod live;
+mod style;
