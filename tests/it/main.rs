@@ -5,4 +5,5 @@ mod kit;
 mod kit_check;
 mod layers;
 mod live;
+mod replay;
 mod style;
