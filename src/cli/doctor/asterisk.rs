@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::net::{TcpStream, lookup_host};
 use url::{Host, Url};
 
-use super::report::{Outcome, Report, Step};
+use super::report::{Outcome, Report, Step, Verdict};
 use super::service::Service;
 use super::stasis::{self, Entered};
 use crate::actors::ari_http::{Answer, AriClient, AriHttp};
@@ -49,16 +49,14 @@ pub(super) async fn walk(
     service: Option<&Service>,
     wait: u64,
 ) -> Option<Entered> {
-    let mut walk = Walk { report, asterisk, config, next: 0 };
+    let mut walk = Walk { report, asterisk, config, next: 0, failed: None };
     let reached = walk.all(service, wait).await;
-    let failed = match walk.next.checked_sub(1).and_then(|last| STEPS.get(last)) {
-        Some(last) if reached.is_none() => *last,
-        Some(_) | None => return reached,
-    };
-    for _ in walk.next..STEPS.len() {
-        walk.add("not tried", Outcome::skipped(format!("'{failed}' has to work first")));
+    if let (None, Some(failed)) = (&reached, walk.failed) {
+        for _ in walk.next..STEPS.len() {
+            walk.add("not tried", Outcome::skipped(format!("'{failed}' has to work first")));
+        }
     }
-    None
+    reached
 }
 
 struct Walk<'a> {
@@ -67,12 +65,17 @@ struct Walk<'a> {
     config: &'a Config,
     /// Index of the next step.
     next: usize,
+    /// The first step with a problem.
+    failed: Option<&'static str>,
 }
 
 impl Walk<'_> {
     /// Notes what the next step came to.
     fn add(&mut self, tried: impl Into<String>, outcome: Outcome) {
         if let Some(step) = STEPS.get(self.next) {
+            if outcome.result == Verdict::Problem {
+                self.failed.get_or_insert(step);
+            }
             self.report.add(Step::of(&self.asterisk.name, step, tried, outcome));
         }
         self.next += 1;
@@ -427,7 +430,6 @@ fn clock(info: &Answer, here: f64) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Verdict;
     use super::*;
 
     #[test]

@@ -80,6 +80,7 @@ fn database(path: &Path, service: Option<&Service>) -> Outcome {
     };
     match (service, holder(path)) {
         (Some(service), _) => Outcome::ok(format!("{state}; a service runs, on '{}'", service.database())),
+        (None, None) if found == Found::Nothing => Outcome::ok(state),
         (None, None) => Outcome::ok(format!("{state}; nobody else uses it")),
         (None, Some(pid)) => Outcome::warning(
             format!("{state}; process {pid} holds its lock, but no service answers at http.port (HTTP_PORT)"),
