@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod docs;
+mod doctor;
 mod kit;
 mod kit_check;
 mod layers;
 mod live;
+mod record;
 mod replay;
 mod style;
