@@ -1,1 +1,4 @@
-//! (being written)
+//! The actors: thin shells around the pure core, and what they share.
+
+pub mod journal;
+pub mod messages;
