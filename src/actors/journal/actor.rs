@@ -185,11 +185,9 @@ impl Journal {
 
     /// Appends the lines; `ats` are the times of the entries among them, the gap in front not counted.
     fn append(&mut self, ats: &[f64], reserved: bool, ctx: &mut Context<Self>) -> Result<(), JournalFull> {
-        let before = self.writer.end();
         let outcome = if reserved { self.writer.append_reserved(&self.lines) } else { self.writer.append(&self.lines) };
         // Fewer lines than there are when the disk refused on the way.
-        let kept_bytes = usize::try_from(self.writer.end().since(before)).unwrap_or(usize::MAX).min(self.lines.len());
-        let kept = memchr::memchr_iter(b'\n', &self.lines[..kept_bytes]).count();
+        let kept = memchr::memchr_iter(b'\n', &self.lines[..self.writer.kept_bytes()]).count();
         let gap_in_front = usize::from(self.trouble.is_some());
         if kept > 0 {
             if self.trouble.take().is_some() {

@@ -12,9 +12,28 @@ pub(super) const SUFFIX: &str = ".jsonl";
 
 /// Bytes read at once when a file is searched from behind.
 const BLOCK: u64 = 64 * 1024;
+/// Looks at a folder whose segments are trimmed faster than they can be listed.
+pub(super) const LOOKS: usize = 5;
 
 /// Where each segment in `dir` begins, in order; nothing when there is no such folder. Other files are passed over.
+///
+/// Listing is not one moment: it can show a segment that was created meanwhile and not the one before it. Whatever is
+/// older than something seen before is surely seen the second time.
 pub(super) fn list(dir: &Path) -> Result<Vec<u64>, JournalError> {
+    for _ in 0..LOOKS {
+        let Some(newest) = scan(dir)?.into_iter().max() else { break };
+        let mut starts = scan(dir)?;
+        starts.retain(|start| *start <= newest);
+        starts.sort_unstable();
+        // Nothing left: all that was seen first has been trimmed meanwhile.
+        if !starts.is_empty() {
+            return Ok(starts);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn scan(dir: &Path) -> Result<Vec<u64>, JournalError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -25,7 +44,6 @@ pub(super) fn list(dir: &Path) -> Result<Vec<u64>, JournalError> {
         let name = entry.map_err(JournalError::io("list", dir))?.file_name();
         starts.extend(name.to_str().and_then(Position::from_segment_name).map(Position::offset));
     }
-    starts.sort_unstable();
     Ok(starts)
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -248,6 +247,7 @@ fn a_disk_without_room_leaves_whole_lines_only() {
         assert!(matches!(error, JournalError::Io { doing: "write", .. }), "{error}");
         let kept = lines[..left].rfind('\n').map_or(0, |at| at + 1);
         assert_eq!(writer.end(), Position(50 + kept as u64));
+        assert_eq!(writer.kept_bytes(), kept);
         assert_eq!(fs::metadata(dir.path().join(Position(0).segment_name())).unwrap().len(), 50 + kept as u64);
         writer.disk_left = None;
         writer.append(entry(4, 60).as_bytes()).unwrap();
@@ -285,16 +285,4 @@ fn a_position_that_was_committed_is_never_used_again() {
     assert_eq!(follower.read(1_000).unwrap().unwrap().start, Position(5_000));
     drop(writer);
     assert_eq!(open(dir.path(), 10_000).1.end, Position(5_100));
-}
-
-/// Waits for `next` to give something, without sleeping.
-pub(super) fn within<T>(seconds: u64, mut next: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(seconds);
-    loop {
-        if let Some(found) = next() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "nothing within {seconds} s");
-        std::thread::yield_now();
-    }
 }
