@@ -85,6 +85,8 @@ pub struct JournalStatus {
     pub failing: bool,
     /// What went wrong last, also when it works again.
     pub last_error: Option<String>,
+    /// Whether something is not on the disk yet: a power failure could take it.
+    pub unsynced: bool,
     /// Milliseconds that the last fsync took.
     pub last_sync_ms: Option<f64>,
 }
@@ -161,6 +163,7 @@ impl Journal {
             full: self.full,
             failing: self.trouble.is_some(),
             last_error: self.last_error.clone(),
+            unsynced: self.syncing || self.writer.is_dirty(),
             last_sync_ms: self.last_sync.map(|took| took.as_secs_f64() * 1000.0),
         }
     }

@@ -92,12 +92,12 @@ fn follow(total: usize, failing: bool) {
 
 #[test]
 fn a_follower_sees_each_byte_once() {
-    follow(4_000, false);
+    follow(2_000, false);
 }
 
 #[test]
 fn a_follower_sees_nothing_that_is_taken_back() {
-    follow(4_000, true);
+    follow(2_000, true);
 }
 
 #[test]

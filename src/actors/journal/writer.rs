@@ -37,7 +37,9 @@ pub struct JournalWriter {
     torn: u64,
     /// Bytes of the last append that were kept.
     kept: usize,
-    /// Files with bytes that are perhaps not on the disk yet.
+    /// The folder itself: its sync makes new segments survive a power failure.
+    folder: Arc<File>,
+    /// What is perhaps not on the disk yet.
     unsynced: Vec<Arc<File>>,
     alive: File,
     lock: File,
@@ -100,8 +102,8 @@ impl JournalWriter {
         let file = file.map_err(JournalError::io("open", &path))?;
         if segments.is_empty() {
             segments.push_back(Segment { start: current, bytes: 0 });
-            sync_dir(dir)?;
         }
+        let folder = Arc::new(File::open(dir).map_err(JournalError::io("open", dir))?);
         let first_at = segment::first_at(&file).map_err(JournalError::io("read", &path))?;
         let (alive, alive_at) = open_alive(dir)?;
         let mut writer = Self {
@@ -113,7 +115,8 @@ impl JournalWriter {
             rotate_at: config.segment_bytes,
             torn: 0,
             kept: 0,
-            unsynced: Vec::new(),
+            unsynced: vec![Arc::clone(&folder)],
+            folder,
             alive,
             lock,
             #[cfg(test)]
@@ -202,11 +205,7 @@ impl JournalWriter {
 
     /// Gives back a sync that failed, so that the next one does it again.
     pub fn put_back(&mut self, job: SyncJob) {
-        for file in job.0 {
-            if !self.unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
-                self.unsynced.push(file);
-            }
-        }
+        job.0.into_iter().for_each(|file| self.note_unsynced(file));
     }
 
     /// Deletes the segments that lie wholly before `before`, never the current one, and says how many bytes that freed.
@@ -269,7 +268,7 @@ impl JournalWriter {
         last.bytes = whole;
         if torn > 0 {
             self.file.set_len(whole).map_err(JournalError::io("shorten", &path))?;
-            self.unsynced.push(Arc::clone(&self.file));
+            self.note_unsynced(Arc::clone(&self.file));
             if whole > 0 {
                 // As after a write that failed, see `mend`.
                 self.begin_segment(self.end())?;
@@ -310,9 +309,7 @@ impl JournalWriter {
 
     /// Writes `lines` to the current segment: one system call, unless the system takes less than everything.
     fn write(&mut self, lines: &[u8]) -> Result<(), JournalError> {
-        if !self.unsynced.iter().any(|file| Arc::ptr_eq(file, &self.file)) {
-            self.unsynced.push(Arc::clone(&self.file));
-        }
+        self.note_unsynced(Arc::clone(&self.file));
         let mut written = 0;
         let failure = loop {
             match self.write_some(&lines[written..]) {
@@ -405,7 +402,15 @@ impl JournalWriter {
         self.segments.push_back(Segment { start: position.0, bytes: 0 });
         self.begun = SystemTime::now();
         self.rotate_at = self.config.segment_bytes;
-        sync_dir(&self.dir)
+        let folder = Arc::clone(&self.folder);
+        self.note_unsynced(folder);
+        Ok(())
+    }
+
+    fn note_unsynced(&mut self, file: Arc<File>) {
+        if !self.unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
+            self.unsynced.push(file);
+        }
     }
 }
 
@@ -461,11 +466,6 @@ fn open_alive(dir: &Path) -> Result<(File, Option<f64>), JournalError> {
     let text = String::from_utf8_lossy(&text[..length]);
     let at = text.lines().next().and_then(|line| line.parse::<f64>().ok()).filter(|at| at.is_finite());
     Ok((file, at))
-}
-
-/// Makes names created in the folder survive a power failure.
-fn sync_dir(dir: &Path) -> Result<(), JournalError> {
-    File::open(dir).and_then(|folder| folder.sync_all()).map_err(JournalError::io("sync", dir))
 }
 
 /// The moment `at` seconds after 1970, if there is one.
