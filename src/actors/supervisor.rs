@@ -230,9 +230,6 @@ impl Handler<NewConfig> for Supervisor {
             Err(error) => warn!(%error, "lines.trunks can't be used; what was in force stays"),
         }
         self.setup.config = *config;
-        for unit in self.nodes.values_mut() {
-            unit.reconfigure(&self.setup.config);
-        }
     }
 }
 

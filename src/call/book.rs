@@ -75,6 +75,8 @@ pub struct Folded {
 struct Call {
     members: Vec<ChanKey>,
     written: Option<Written>,
+    /// Digests of its leg rows as they were last given out.
+    legs: Vec<(ChanKey, u64)>,
 }
 
 /// The parts of the row last given out by which a change is told.
@@ -85,6 +87,8 @@ struct Written {
     callee: Option<String>,
     over: bool,
     rings: bool,
+    /// Digest of the whole row.
+    digest: u64,
 }
 
 /// All channels and calls of one node that are open, or ended a short while ago.
@@ -125,11 +129,8 @@ impl Book {
     pub fn set_last_event(&mut self, key: ChanKey, seq: i64) -> Option<i64> {
         let chan = self.chans.get_mut(&key)?;
         let before = chan.last_event.replace(seq);
-        // The leg's row names the head: it is written again with whatever the call's next fold is.
-        if chan.ended().is_some() || before.is_none() {
-            let stays = chan.stays.clone();
-            self.dirty.extend(stays.iter().map(|s| s.call));
-        }
+        // The leg's row names the head: after a restart the chain goes on from there.
+        self.dirty.extend(chan.stays.iter().map(|s| s.call));
         before
     }
 
@@ -253,15 +254,25 @@ impl Book {
             callee: row.callee_number.clone(),
             over: row.ended_at.is_some(),
             rings: row.rings,
+            digest: digest(&row),
         };
         let Some(call) = self.calls.get_mut(&key) else { return };
-        let kinds = kinds(call.written.as_ref(), &now);
+        let same = call.written.as_ref().is_some_and(|before| before.digest == now.digest);
+        let kinds = if same { Vec::new() } else { kinds(call.written.as_ref(), &now) };
         for kind in kinds {
             folded.changes.push(CallChange { kind, uid: row.uid.clone(), at: row.updated_at, survivor: None });
         }
         call.written = Some(now);
-        folded.legs.extend(legs.into_iter().map(|(_, leg)| (row.uid.clone(), leg)));
-        folded.calls.push(row);
+        let legs = legs.into_iter().map(|(key, leg)| (key, digest(&leg), leg));
+        let fresh: Vec<_> = legs.filter(|(key, digest, _)| !call.legs.contains(&(*key, *digest))).collect();
+        for (key, digest, leg) in fresh {
+            call.legs.retain(|(k, _)| *k != key);
+            call.legs.push((key, digest));
+            folded.legs.push((row.uid.clone(), leg));
+        }
+        if !same {
+            folded.calls.push(row);
+        }
     }
 
     fn uid(&self, key: ChanKey) -> Option<String> {
@@ -292,6 +303,12 @@ impl Book {
     pub fn live_channels(&self) -> usize {
         self.chans.values().filter(|c| c.kind != ChanKind::Hidden && c.ended().is_none()).count()
     }
+}
+
+/// Tells whether a row is as it was.
+fn digest(row: &impl std::hash::Hash) -> u64 {
+    use std::hash::{BuildHasher, BuildHasherDefault};
+    BuildHasherDefault::<rustc_hash::FxHasher>::default().hash_one(row)
 }
 
 /// What a follower is told of the step from one row to the next.

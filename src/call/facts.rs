@@ -184,13 +184,19 @@ impl ChanFacts {
         }
     }
 
-    /// Adds a fact; whether the set grew.
+    /// Adds a fact; whether that changed anything.
     pub(super) fn add(&mut self, at: Timestamp, fact: Fact) -> bool {
-        let later = at > self.last;
-        if later && !matches!(fact, Fact::Stays(_) | Fact::Origin(_) | Fact::Pair(_) | Fact::Touched | Fact::Opened(_))
-        {
+        // What the graph concludes is no event of the channel.
+        let concluded =
+            matches!(fact, Fact::Stays(_) | Fact::Origin(_) | Fact::Pair(_) | Fact::Touched | Fact::Opened(_));
+        let later = at > self.last && !concluded;
+        if later {
             self.last = at;
         }
+        self.keep(at, fact) | later
+    }
+
+    fn keep(&mut self, at: Timestamp, fact: Fact) -> bool {
         match fact {
             Fact::Opened(_) | Fact::Forgotten => false,
             Fact::Stays(stays) => replace(&mut self.stays, stays),
@@ -218,7 +224,7 @@ impl ChanFacts {
             Fact::App(AppKind::Voicemail) => earliest(&mut self.voicemail, at),
             Fact::HungUp => insert(&mut self.hung_up, at, MAX_HANGUPS),
             Fact::Destroyed(cause, sip) => match self.end {
-                Some(end) if end.at <= at => later,
+                Some(end) if end.at <= at => false,
                 Some(_) | None => replace(&mut self.end, Some(End { at, cause: Some(cause), sip })),
             },
             Fact::Vanished => earliest(&mut self.vanished, at),

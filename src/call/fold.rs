@@ -30,7 +30,7 @@ pub trait LineRules {
 }
 
 /// A row of `calls`; durations in milliseconds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 #[expect(missing_docs, reason = "each is the column of its name; the design and README say what they mean")]
 pub struct CallRow {
     pub uid: String,
@@ -66,7 +66,7 @@ pub struct CallRow {
 }
 
 /// A row of `legs`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 #[expect(missing_docs, reason = "each is the column of its name; the design and README say what they mean")]
 pub struct LegRow {
     pub channel_id: String,

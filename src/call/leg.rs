@@ -5,7 +5,7 @@
 //! | `New` | State(Ring, Ringing), DialStatus(Ringing) | `Ringing` | fact Ringing (outgoing legs only) |
 //! | `New`, `Ringing` | State(Up), DialStatus(Answer) | `Up` | fact Up; Answered when a dial says so |
 //! | any but `Ended` | Destroyed, Vanished | `Ended` | fact Destroyed, Vanished |
-//! | any | EnteredApp (or WaitsInApp when no request is under way) | same | asks for the route's first step |
+//! | any | EnteredApp, WaitsInApp | same | asks for the route's first step |
 //! | any | Reply `timed_out`, `unreachable`, `queue_full`, `unavailable` | same | asks again, three times at most |
 //! | `Ended` | anything | `Ended` | its fact is kept all the same: late events are facts too |
 //!
@@ -68,7 +68,6 @@ pub struct Leg {
     kind: ChanKind,
     state: LegState,
     in_app: bool,
-    waiting: bool,
     tries: u8,
     incoming: bool,
 }
@@ -76,8 +75,7 @@ pub struct Leg {
 impl Leg {
     /// The leg of a channel that was just seen, and the fact that it exists.
     pub fn open(opening: Opening) -> (Self, Effect) {
-        let leg =
-            Self { kind: opening.kind, state: LegState::New, in_app: false, waiting: false, tries: 0, incoming: false };
+        let leg = Self { kind: opening.kind, state: LegState::New, in_app: false, tries: 0, incoming: false };
         let at = opening.created;
         (leg, Effect::Fact(at, Fact::Opened(Box::new(opening))))
     }
@@ -152,15 +150,14 @@ impl Leg {
                 self.ask(effects);
             }
             Input::WaitsInApp => {
+                // Whatever was asked before: it waits, so that was lost (with the service that asked, perhaps). A
+                // request too many gets a refusal that harms nobody.
                 self.in_app = true;
-                if !self.waiting {
-                    self.tries = 0;
-                    self.ask(effects);
-                }
+                self.tries = 0;
+                self.ask(effects);
             }
             Input::LeftApp => {
                 self.in_app = false;
-                self.waiting = false;
             }
             Input::Reply { outcome, .. } => self.replied(&outcome, effects),
             #[cfg(any(test, feature = "test-hooks"))]
@@ -222,14 +219,12 @@ impl Leg {
         }
         let route = routing::route(&routing::CallFacts::default());
         for step in route.steps {
-            self.waiting = true;
             self.tries += 1;
             effects.push(Effect::Ask(Ask { step, rule: route.rule }));
         }
     }
 
     fn replied(&mut self, outcome: &str, effects: &mut Vec<Effect>) {
-        self.waiting = false;
         let unanswered = matches!(outcome, "timed_out" | "unreachable" | "queue_full" | "unavailable");
         if unanswered && self.in_app && self.tries < MAX_TRIES {
             self.ask(effects);
@@ -274,7 +269,8 @@ mod tests {
         let asks = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Ask(_))).count();
         let reply = |word: &str| Input::Reply { command: "c".into(), outcome: word.into() };
         assert_eq!(asks(step(&mut leg, Input::EnteredApp)), 1);
-        assert_eq!(asks(step(&mut leg, Input::WaitsInApp)), 0, "one is under way");
+        assert_eq!(asks(step(&mut leg, Input::WaitsInApp)), 1, "what was asked was lost with who asked");
+        step(&mut leg, Input::EnteredApp);
         assert_eq!(asks(step(&mut leg, reply("timed_out"))), 1);
         assert_eq!(asks(step(&mut leg, reply("unreachable"))), 1);
         assert_eq!(asks(step(&mut leg, reply("timed_out"))), 0, "three tries");

@@ -103,10 +103,14 @@ impl Driver {
             self.legs_rows.retain(|(u, _, _), _| *u != uid);
         }
         for row in folded.calls {
-            self.legs_rows.retain(|(u, _, _), _| *u != row.uid);
             self.rows.insert(row.uid.clone(), row);
         }
         for (uid, leg) in folded.legs {
+            // A stay that moved to another call keeps its row, as in the database.
+            let same = |l: &LegRow| {
+                (&l.channel_id, l.channel_created_at, l.stay) == (&leg.channel_id, leg.channel_created_at, leg.stay)
+            };
+            self.legs_rows.retain(|_, l| !same(l));
             self.legs_rows.insert((uid, leg.channel_id.clone(), leg.stay), leg);
         }
     }

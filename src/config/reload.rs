@@ -5,14 +5,8 @@ use serde::Serialize;
 use super::{Config, keys};
 
 /// Keys that are safe to change while calls run; an entry that ends with a dot is a whole section.
-const RELOADABLE: [&str; 6] = [
-    "log.level",
-    "ari.event_filter",
-    "database.events_retention_days",
-    "database.calls_retention_days",
-    "lines.",
-    "report.",
-];
+const RELOADABLE: [&str; 5] =
+    ["log.level", "database.events_retention_days", "database.calls_retention_days", "lines.", "report."];
 
 /// Keys whose values differ between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -49,7 +43,6 @@ impl Config {
     pub fn with_reloadable(&self, new: &Self) -> Self {
         let mut config = self.clone();
         config.log.level.clone_from(&new.log.level);
-        config.ari.event_filter.clone_from(&new.ari.event_filter);
         config.database.events_retention_days = new.database.events_retention_days;
         config.database.calls_retention_days = new.database.calls_retention_days;
         config.lines.clone_from(&new.lines);

@@ -22,7 +22,7 @@ pub struct LegRow {
     pub stay: i32,
     /// The channel's name: `PJSIP/101-00000001`.
     pub channel_name: String,
-    /// What it is to the call: `origin`, `dialed`, `local`, `ari`.
+    /// What it is to the call: `origin`, `dialed`, `local`, `ari`, `joined` (came by itself).
     pub role: String,
     /// The channel's name without its last part: `PJSIP/101`.
     pub endpoint: String,

@@ -76,6 +76,24 @@ pub(super) fn last_entry(file: &File, length: u64) -> io::Result<Option<(u64, f6
     Ok(None)
 }
 
+/// The `at` of the last entry that tells that something was heard, within the first `length` bytes of `file`: a
+/// command and its reply are written while nothing is heard, too.
+pub(super) fn last_heard(file: &File, length: u64) -> io::Result<Option<f64>> {
+    let mut end = whole_length(file, length)?;
+    while end > 0 {
+        let start = whole_length(file, end - 1)?;
+        let mut head = [0; 64];
+        let read = file.read_at(&mut head, start)?;
+        let text = String::from_utf8_lossy(&head[..read.min((end - start) as usize)]).into_owned();
+        let own = text.contains(", \"command\"") || text.contains(", \"reply\"");
+        if let Some(at) = at_of(&text).filter(|_| !own) {
+            return Ok(Some(at));
+        }
+        end = start;
+    }
+    Ok(None)
+}
+
 /// The `at` of a file's first line; `None` when there is none yet.
 pub(super) fn first_at(file: &File) -> io::Result<Option<f64>> {
     let mut head = [0; 64];

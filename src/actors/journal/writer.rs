@@ -257,13 +257,14 @@ impl JournalWriter {
         }
     }
 
-    /// Cuts off what a crash left behind the last entry of the current segment; how much that was, and that entry's
-    /// `at` (an older segment's last one when the current one has none).
+    /// Cuts off what a crash left behind the last entry of the current segment; how much that was, and the `at`
+    /// of the last one that was heard (an older segment's last one when the current one has none).
     fn recover(&mut self) -> Result<(u64, Option<f64>), JournalError> {
         let Some(last) = self.segments.back_mut() else { return Ok((0, None)) };
         let path = self.dir.join(Position(last.start).segment_name());
         let found = segment::last_entry(&self.file, last.bytes).map_err(JournalError::io("read", &path))?;
         let whole = found.map_or(0, |(end, _)| end);
+        let mut at = segment::last_heard(&self.file, whole).map_err(JournalError::io("read", &path))?;
         let torn = last.bytes - whole;
         last.bytes = whole;
         if torn > 0 {
@@ -274,15 +275,14 @@ impl JournalWriter {
                 self.begin_segment(self.end())?;
             }
         }
-        let mut at = found.map(|(_, at)| at);
         for older in self.segments.iter().rev().skip(1) {
             if at.is_some() {
                 break;
             }
             let Some(file) = segment::open(&self.dir, older.start)? else { continue };
-            let found = segment::last_entry(&file, older.bytes);
+            let found = segment::last_heard(&file, older.bytes);
             let path = self.dir.join(Position(older.start).segment_name());
-            at = found.map_err(JournalError::io("read", &path))?.map(|(_, at)| at);
+            at = found.map_err(JournalError::io("read", &path))?;
         }
         Ok((torn, at))
     }

@@ -182,11 +182,6 @@ impl NodeUnit {
         }
     }
 
-    /// Takes what may change while running; the event filter is sent with the next connect.
-    pub(super) fn reconfigure(&mut self, config: &Config) {
-        self.ari = config.ari.clone();
-    }
-
     pub(super) fn fresh(&self, who: &'static str, exited: Recipient<Exited>) -> impl Future<Output = Fresh> + 'static {
         let (io, node, http, ari) = (self.io.clone(), self.node.clone(), self.http.clone(), self.ari.clone());
         let journal = self.journal.clone();

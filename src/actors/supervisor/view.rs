@@ -254,6 +254,12 @@ impl NodeView {
         if let Some(error) = self.registry.as_ref().and_then(|r| r.error.as_ref()) {
             return Some(format!("Asterisk '{name}': the journal can't be read: {error}"));
         }
+        if self.commands.as_ref().is_some_and(|c| c.failed.contains_key("refused")) {
+            return Some(format!(
+                "Asterisk '{name}': its ARI user is read-only, so calls that enter the application wait there: set \
+                 read_only = no for it in ari.conf"
+            ));
+        }
         let error = connection.last_error.as_deref().unwrap_or("connecting");
         match connection.state {
             State::Connected if connection.prepared => None,

@@ -28,7 +28,7 @@ fn each_key_is_either_reloadable_or_waits_for_a_restart() {
         let changes = Config::diff_reloadable(&old, &new);
         let all = [changes.reloadable.clone(), changes.restart.clone()].concat();
         assert_eq!(all, std::slice::from_ref(&key), "{changes:?}");
-        let safe = ["log.level", "ari.event_filter", "database.events_retention_days", "database.calls_retention_days"];
+        let safe = ["log.level", "database.events_retention_days", "database.calls_retention_days"];
         let expected = safe.contains(&&*key) || key.starts_with("lines.") || key.starts_with("report.");
         assert_eq!(!changes.reloadable.is_empty(), expected, "{key}");
         // What is called reloadable is taken over, and nothing else is.
