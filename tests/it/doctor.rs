@@ -245,3 +245,54 @@ fn no_asterisk_and_a_database_of_another_program() {
     assert!(found.step("database", "problem").contains("it holds the table 'notes'"));
     assert!(before == std::fs::read(&path).unwrap(), "the other program's database was changed");
 }
+
+/// A service whose application another client has taken says so itself; doctor passes it on.
+#[test]
+fn a_service_that_lost_its_application() {
+    if !live() {
+        return;
+    }
+    let asterisk = Asterisk::start();
+    let url = asterisk.url();
+    let user =
+        [("ARI_URL", url.as_str()), ("ARI_USERNAME", USER.0), ("ARI_PASSWORD", USER.1), ("ARI_APP_NAME", TEST_APP)];
+    let service = Service::with("", &user);
+    let _other = TestApp::open(&asterisk);
+    service.unready(s(20));
+    let mut doctor = Doctor::bare();
+    service.beside(&mut doctor.command);
+    let found = doctor.run(&["--json", "--wait", "1"]);
+    found.problems(&["application"]);
+    assert!(found.step("application", "problem").contains("'yielded'"), "{}", found.out);
+    found.step("websocket", "skipped");
+}
+
+/// A web server that gives every request this answer.
+fn web_server(answer: &'static str) -> u16 {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // It ends with the test process.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // Doctor's first connection only looks whether the port is open: nothing is read from it.
+            if stream.read(&mut [0; 4_096]).is_ok_and(|length| length > 0) {
+                drop(stream.write_all(answer.as_bytes()));
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn a_starting_asterisk_and_another_web_server() {
+    let port = web_server("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let found = Doctor::at(&format!("http://127.0.0.1:{port}/ari")).run(&["--json"]);
+    found.problems(&["ari"]);
+    assert!(found.step("ari", "problem").contains("still starting"), "{}", found.out);
+
+    let page = "HTTP/1.1 404 Not Found\r\nServer: nginx\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+    let found = Doctor::at(&format!("http://127.0.0.1:{}/ari", web_server(page))).run(&["--json"]);
+    found.problems(&["ari"]);
+    assert!(found.step("ari", "problem").contains("'nginx', not Asterisk"), "{}", found.out);
+}

@@ -142,46 +142,50 @@ impl Walk<'_> {
                 return None;
             }
         };
-        let Some(held) = held else {
-            self.add(tried, Outcome::ok("nobody holds it now: doctor takes it for a moment"));
-            return self.own_socket(http, client, may_write, wait).await;
-        };
-        let view = service.and_then(|s| s.connection(&self.asterisk.name, http.root()).map(|view| (s.port, view)));
-        let Some((port, view)) = view else {
-            self.add(tried, held_by_another(app));
-            self.add("not opened", Outcome::skipped("opening it would take the application from whoever holds it"));
-            self.add("subscriptions of the application as it is", held.subscribe_all(app));
-            self.add("not waited", Outcome::skipped("a call can only be seen by the one who holds the application"));
-            return None;
-        };
-        self.add(tried, Outcome::ok(format!("registered, by the running service (port {port})")));
-        let state = view["state"].as_str().unwrap_or("unknown");
-        let outcome = match view["last_error"].as_str() {
-            None if state == "connected" => Outcome::ok("the running service is connected"),
-            error => Outcome::problem(
-                format!("the running service is '{state}': {}", error.unwrap_or("no error is known")),
-                "See the service's log and its /health/ready.",
-            ),
-        };
-        self.add("the running service's own view (the socket is left to it)", outcome);
-        self.add("subscriptions of the application", held.subscribe_all(app));
+        let view = service.and_then(|s| s.connection(&self.asterisk.name, http.root()));
+        match (held, view) {
+            (None, None) => {
+                self.add(tried, Outcome::ok("nobody holds it now: doctor takes it for a moment"));
+                self.own_socket(http, client, may_write, wait).await
+            }
+            (Some(held), None) => {
+                self.add(tried, held_by_another(app));
+                self.add("not opened", Outcome::skipped("opening it would take the application from whoever holds it"));
+                self.add("subscriptions of the application as it is", held.subscribe_all(app));
+                let why = "a call can only be seen by the one who holds the application";
+                self.add("not waited", Outcome::skipped(why));
+                None
+            }
+            (held, Some(view)) => {
+                let connected = view["state"] == "connected" && view["prepared"] == true;
+                let outcome = if connected {
+                    Outcome::ok("registered, by the running service")
+                } else {
+                    not_held_by_service(view)
+                };
+                self.add(tried, outcome);
+                let held = held.filter(|_| connected)?;
+                self.add("the socket is left to the running service", Outcome::ok("the service is connected by it"));
+                self.add("subscriptions of the application", held.subscribe_all(app));
+                self.journal(wait)
+            }
+        }
+    }
+
+    /// The running service's journal, in which a call can be seen that enters its application.
+    fn journal(&mut self, wait: u64) -> Option<Entered> {
         if wait == 0 {
             self.add("not waited", Outcome::skipped("not asked for (--wait 0)"));
             return None;
         }
         let dir = folder(&self.config.journal, &self.config.database, &NodeId::new(self.asterisk.name.as_str()));
-        match JournalReader::open_at_end(&dir).map_err(|e| e.to_string()) {
-            Ok(reader) if dir.is_dir() => Some(Entered::Journal(reader)),
-            Ok(_) => {
-                let why = format!("the service's journal is not at '{}': give doctor its configuration", dir.display());
-                self.add("read the running service's journal", Outcome::skipped(why));
-                None
-            }
-            Err(error) => {
-                self.add("read the running service's journal", Outcome::skipped(error));
-                None
-            }
-        }
+        let why = match JournalReader::open_at_end(&dir) {
+            Ok(reader) if dir.is_dir() => return Some(Entered::Journal(reader)),
+            Ok(_) => format!("the service's journal is not at '{}': give doctor its configuration", dir.display()),
+            Err(error) => error.to_string(),
+        };
+        self.add("read the running service's journal", Outcome::skipped(why));
+        None
     }
 
     async fn own_socket(&mut self, http: &AriHttp, client: &AriClient, may_write: bool, wait: u64) -> Option<Entered> {
@@ -212,6 +216,17 @@ impl Walk<'_> {
         }
         Some(Entered::Held(held))
     }
+}
+
+/// The service runs, but its connection doesn't work: it says why.
+fn not_held_by_service(view: &serde_json::Value) -> Outcome {
+    let state = view["state"].as_str().unwrap_or("unknown");
+    let error = view["last_error"].as_str().unwrap_or("it names no error; it may be connecting at this moment");
+    Outcome::problem(
+        format!("a service runs, but its connection is '{state}': {error}"),
+        "Do what it says, or see the service's log; then run doctor again. 'yielded': another client has taken the \
+         application, give each its own name (ARI_APP_NAME).",
+    )
 }
 
 fn held_by_another(app: &str) -> Outcome {

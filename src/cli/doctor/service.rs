@@ -11,7 +11,6 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// A service that answers at the configured port.
 pub(super) struct Service {
-    pub(super) port: u16,
     system: Value,
 }
 
@@ -21,7 +20,7 @@ pub(super) async fn find(port: u16) -> Option<Service> {
     let mut answer = client.get(format!("http://127.0.0.1:{port}/api/v1/system")).send().await.ok()?;
     let system: Value = answer.json().limit(MAX_BYTES).await.ok()?;
     let ours = system["version"].is_string() && system["nodes"].is_array() && system["database"].is_object();
-    ours.then_some(Service { port, system })
+    ours.then_some(Service { system })
 }
 
 impl Service {
