@@ -1,8 +1,10 @@
 //! The one integration test binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod demo;
 mod kit;
 mod kit_check;
 mod layers;
 mod live;
+mod sim_load;
 mod style;
