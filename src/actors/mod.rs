@@ -8,6 +8,8 @@ pub mod batch;
 pub mod call;
 pub mod connection;
 pub mod db_writer;
+#[cfg(test)]
+mod fake_ari;
 pub mod journal;
 pub mod link;
 pub mod messages;

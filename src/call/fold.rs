@@ -451,10 +451,8 @@ fn number_of(m: &Member<'_>, called: bool) -> (Option<String>, Option<String>) {
     if m.chan.kind.is_local() {
         return (number, name);
     }
-    if called {
-        if let Some((number, true)) = m.chan.dialstring.as_ref().map(|(_, text)| dialed_number(text)) {
-            return (some(number), name);
-        }
+    if called && let Some((number, true)) = m.chan.dialstring.as_ref().map(|(_, text)| dialed_number(text)) {
+        return (some(number), name);
     }
     let resource = || endpoint(&m.chan.name).split_once('/').and_then(|(_, r)| some(r)).filter(|_| called);
     (number.or_else(resource), name)

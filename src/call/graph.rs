@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::facts::{AppKind, Fact};
-use super::input::{ChannelState, Input, Opening};
-use super::key::{ChanKey, ChanKind, Stay, local_base};
+use super::facts::Fact;
+use super::input::{Input, Opening};
+use super::key::{ChanKey, ChanKind, Stay};
 use super::links::{Bridges, Links};
 use crate::ari::event::{Event, Frame};
 use crate::ari::objects::Channel;
@@ -87,16 +87,16 @@ pub(super) struct Node {
 pub struct Graph {
     pub(super) app: Box<str>,
     pub(super) limits: GraphLimits,
-    next: u64,
+    pub(super) next: u64,
     pub(super) nodes: FxHashMap<ChanKey, Node>,
-    ids: FxHashMap<Arc<str>, ChanKey>,
+    pub(super) ids: FxHashMap<Arc<str>, ChanKey>,
     pub(super) locals: FxHashMap<Box<str>, ChanKey>,
     pub(super) bridges: Bridges,
     pub(super) moved: Vec<ChanKey>,
     ending: VecDeque<(Timestamp, ChanKey)>,
-    tombs: FxHashSet<u64>,
+    pub(super) tombs: FxHashSet<u64>,
     tomb_queue: VecDeque<(Timestamp, u64)>,
-    births: VecDeque<(u64, ChanKey)>,
+    pub(super) births: VecDeque<(u64, ChanKey)>,
     asked: VecDeque<(Box<str>, ChanKey)>,
     /// Journal time: the latest receipt time seen.
     pub(super) now: Timestamp,
@@ -349,10 +349,10 @@ impl Graph {
             let tomb = tomb(&node.id, node.created);
             self.tombs.insert(tomb);
             self.tomb_queue.push_back((self.now, tomb));
-            if let Some(base) = &node.links.local {
-                if self.locals.get(base) == Some(&key) {
-                    self.locals.remove(base);
-                }
+            if let Some(base) = &node.links.local
+                && self.locals.get(base) == Some(&key)
+            {
+                self.locals.remove(base);
             }
             self.bridges.forget(key, &node.links);
             self.moved.retain(|k| *k != key);
@@ -361,11 +361,11 @@ impl Graph {
     }
 
     pub(super) fn ended(&mut self, key: ChanKey) {
-        if let Some(node) = self.nodes.get_mut(&key) {
-            if !node.ended {
-                node.ended = true;
-                self.ending.push_back((self.now, key));
-            }
+        if let Some(node) = self.nodes.get_mut(&key)
+            && !node.ended
+        {
+            node.ended = true;
+            self.ending.push_back((self.now, key));
         }
     }
 
@@ -383,165 +383,9 @@ impl Graph {
         self.input(key, ts, input);
         Some(key)
     }
-
-    fn created(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
-        let (key, _) = self.find_or_open(channel, position)?;
-        let node = self.nodes.get_mut(&key)?;
-        if node.creation_seen {
-            return Some(key);
-        }
-        node.creation_seen = true;
-        node.born_down = &*channel.state == "Down";
-        let kind = node.kind;
-        self.input(key, ts, Input::Created);
-        self.party(key, channel, ts, 0);
-        // A channel that was dialled or made stands at `s`; what it shall do is known later.
-        if kind == ChanKind::LocalTwo || &*channel.state != "Down" {
-            self.exten(key, channel, ts, 0);
-        }
-        self.observe(key, channel, ts);
-        self.relabel(key);
-        Some(key)
-    }
-
-    /// The channel of an event, opened if it is new, with what its object tells.
-    pub(super) fn see(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
-        let (key, opened) = self.find_or_open(channel, position)?;
-        if opened {
-            self.relabel(key);
-        }
-        let node = self.nodes.get(&key)?;
-        if !node.creation_seen {
-            let came_in = !node.born_down;
-            self.party(key, channel, ts, 1);
-            if came_in {
-                self.exten(key, channel, ts, 1);
-            }
-        }
-        self.observe(key, channel, ts);
-        Some(key)
-    }
-
-    fn party(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp, rank: u8) {
-        let (number, name) = (channel.caller.number.as_ref().into(), channel.caller.name.as_ref().into());
-        self.input(key, ts, Input::Party { rank, number, name });
-    }
-
-    fn exten(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp, rank: u8) {
-        let exten = channel.dialplan.exten.as_ref().into();
-        let context = channel.dialplan.context.as_ref().into();
-        self.input(key, ts, Input::Exten { rank, exten, context });
-    }
-
-    /// What every event's channel object tells: the earliest moment counts.
-    fn observe(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp) {
-        let epoch = self.epoch;
-        let Some(node) = self.nodes.get_mut(&key) else { return };
-        node.epoch = epoch;
-        node.last = node.last.max(ts);
-        let earlier = |slot: &mut Option<Timestamp>| {
-            let news = slot.is_none_or(|was| ts < was);
-            if news {
-                *slot = Some(ts);
-            }
-            news
-        };
-        let state = ChannelState::of(&channel.state);
-        let news = match state {
-            ChannelState::Up => earlier(&mut node.up),
-            ChannelState::Ringing => earlier(&mut node.ringing),
-            ChannelState::Ring | ChannelState::Down | ChannelState::Other => false,
-        };
-        let app = match AppKind::of(&channel.dialplan.app_name) {
-            Some(AppKind::Queue) => earlier(&mut node.queue).then_some(AppKind::Queue),
-            Some(AppKind::Voicemail) => earlier(&mut node.voicemail).then_some(AppKind::Voicemail),
-            None => None,
-        };
-        let protocol = !node.protocol_seen && !channel.protocol_id.is_empty();
-        node.protocol_seen |= protocol;
-        let runs = !matches!(&*channel.dialplan.exten, "" | "s") && !channel.dialplan.app_name.starts_with("AppDial");
-        let exten = node.born_down && runs && &*channel.dialplan.app_name != "AppQueue" && earlier(&mut node.exten);
-        if news {
-            self.input(key, ts, Input::State(state));
-        }
-        if let Some(app) = app {
-            self.input(key, ts, Input::App(app));
-        }
-        if protocol {
-            self.input(key, ts, Input::Protocol(channel.protocol_id.as_ref().into()));
-        }
-        if exten {
-            self.exten(key, channel, ts, 1);
-        }
-    }
-
-    pub(super) fn find_or_open(&mut self, channel: &Channel<'_>, position: u64) -> Option<(ChanKey, bool)> {
-        let created: Timestamp = channel.creationtime.parse().ok()?;
-        if let Some(key) = self.ids.get(&*channel.id).copied() {
-            let node = self.nodes.get(&key)?;
-            match created.cmp(&node.created) {
-                std::cmp::Ordering::Equal => return Some((key, false)),
-                // A late event of an earlier channel of the same id.
-                std::cmp::Ordering::Less => return None,
-                // The id is used again: what was there is over, whatever we saw of it.
-                std::cmp::Ordering::Greater if !node.ended => {
-                    let last = node.last;
-                    self.input(key, last, Input::Vanished);
-                    self.ended(key);
-                }
-                std::cmp::Ordering::Greater => {}
-            }
-        }
-        if self.tombs.contains(&tomb(&channel.id, created)) {
-            return None;
-        }
-        Some((self.open(channel, created, position), true))
-    }
-
-    fn open(&mut self, channel: &Channel<'_>, created: Timestamp, position: u64) -> ChanKey {
-        let key = ChanKey(self.next);
-        self.next += 1;
-        let id: Arc<str> = Arc::from(&*channel.id);
-        let kind = ChanKind::of(&channel.name);
-        self.out.opened.push(Opening { key, id: id.clone(), name: channel.name.as_ref().into(), kind, created });
-        self.ids.insert(id.clone(), key);
-        self.births.push_back((position, key));
-        let node = Node {
-            id,
-            created,
-            kind,
-            links: Links::default(),
-            // Which it was is read off the first object that shows it; a dialled channel never shows `Ring`.
-            born_down: &*channel.state != "Ring" && channel.dialplan.app_name.is_empty() | made_by_asterisk(channel),
-            creation_seen: false,
-            protocol_seen: false,
-            retired: false,
-            exten: None,
-            queue: None,
-            voicemail: None,
-            up: None,
-            ringing: None,
-            last: created,
-            ended: false,
-            epoch: self.epoch,
-            stays: Box::default(),
-        };
-        self.nodes.insert(key, node);
-        if kind.is_local() {
-            self.pair(key, kind, local_base(&channel.name), created);
-        }
-        key
-    }
 }
 
-/// Whether the channel object shows one that Asterisk made, rather than one that came in.
-fn made_by_asterisk(channel: &Channel<'_>) -> bool {
-    channel.dialplan.app_name.starts_with("AppDial")
-        || &*channel.dialplan.app_name == "AppQueue"
-        || &*channel.state == "Down"
-}
-
-fn tomb(id: &str, created: Timestamp) -> u64 {
+pub(super) fn tomb(id: &str, created: Timestamp) -> u64 {
     use std::hash::{Hash, Hasher};
     let mut hasher = rustc_hash::FxHasher::default();
     id.hash(&mut hasher);

@@ -96,10 +96,10 @@ impl Graph {
             self.dialed(peer, caller, &e.dialstring, ts, false);
         }
         self.input(peer, ts, Input::DialStatus(status));
-        if let (Some(forwarded), Some(caller)) = (&e.forwarded, caller) {
-            if let Some(key) = self.see(forwarded, ts, position) {
-                self.dialed(key, Some(caller), "", ts, false);
-            }
+        if let (Some(forwarded), Some(caller)) = (&e.forwarded, caller)
+            && let Some(key) = self.see(forwarded, ts, position)
+        {
+            self.dialed(key, Some(caller), "", ts, false);
         }
         Some(peer)
     }
@@ -243,10 +243,10 @@ impl Graph {
             return;
         }
         for (from, to) in [(a, b), (b, a)] {
-            if let Some(node) = self.nodes.get_mut(&from) {
-                if !node.links.ties.contains(&to) {
-                    node.links.ties.push(to);
-                }
+            if let Some(node) = self.nodes.get_mut(&from)
+                && !node.links.ties.contains(&to)
+            {
+                node.links.ties.push(to);
             }
         }
         self.relabel(a);
@@ -317,10 +317,10 @@ impl Graph {
                 stays.push(Stay { from: node.created, call, calling: false });
             }
             for (from, anchor, calling) in &node.links.moves {
-                if let Some(call) = self.call_of(&self.group(*anchor)) {
-                    if stays.last().is_none_or(|s: &Stay| s.call != call) {
-                        stays.push(Stay { from: *from, call, calling: *calling });
-                    }
+                if let Some(call) = self.call_of(&self.group(*anchor))
+                    && stays.last().is_none_or(|s: &Stay| s.call != call)
+                {
+                    stays.push(Stay { from: *from, call, calling: *calling });
                 }
             }
         }
@@ -380,11 +380,11 @@ impl Graph {
         } else {
             (transferee, target, true)
         };
-        if let Some(node) = self.nodes.get_mut(&mover) {
-            if !node.links.moves.contains(&(ts, anchor, calling)) {
-                node.links.moves.push((ts, anchor, calling));
-                node.links.moves.sort_unstable();
-            }
+        if let Some(node) = self.nodes.get_mut(&mover)
+            && !node.links.moves.contains(&(ts, anchor, calling))
+        {
+            node.links.moves.push((ts, anchor, calling));
+            node.links.moves.sort_unstable();
         }
         if !self.moved.contains(&mover) {
             self.moved.push(mover);

@@ -11,6 +11,7 @@
 //! machine of [`Leg`] is for what must be decided *now*: which request to send, what to refuse.
 
 mod book;
+mod channels;
 mod facts;
 mod fold;
 mod graph;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::facts::ChanFacts;
+use super::facts::{ChanFacts, Origin};
 use super::key::{ChanKey, ChanKind};
 use crate::model::Timestamp;
 
@@ -59,6 +59,9 @@ pub(super) struct Talk {
     pub(super) last: Option<Timestamp>,
 }
 
+/// A longer time between answer and bridge is something else: an announcement to the callee, a question to accept.
+const MAX_BRIDGE_LAG_MS: i64 = 2_000;
+
 /// Channels that one sweep looks at, at most.
 const MAX_CHANNELS: usize = 512;
 
@@ -86,6 +89,14 @@ impl View<'_> {
         talk
     }
 
+    /// When somebody who is in this bridge answered, if that was shortly before `entered`: the connection stands from
+    /// the answer on; a busy Asterisk puts the channels into their bridge only later.
+    fn answer_before(&self, bridge: &str, entered: Timestamp) -> Option<Timestamp> {
+        let members = self.bridges.get(bridge)?.iter().filter_map(|key| self.chans.get(key));
+        let answers = members.filter(|c| matches!(c.origin, Origin::Dialed(_))).filter_map(|c| c.answered);
+        answers.filter(|at| *at <= entered && entered.since(*at) <= MAX_BRIDGE_LAG_MS).max()
+    }
+
     fn reachable(&self, members: &[ChanKey]) -> Vec<ChanKey> {
         let mut found: Vec<ChanKey> = members.to_vec();
         let mut next = 0;
@@ -111,7 +122,12 @@ impl View<'_> {
             for crossing in ordered(chan) {
                 let place = open.iter().position(|(b, _)| *b == &*crossing.bridge);
                 match (crossing.entered, place) {
-                    (true, None) => open.push((&crossing.bridge, crossing.at)),
+                    (true, None) => {
+                        // Only for one who was nowhere else meanwhile.
+                        let free = |at: &Timestamp| !chan.crossings.iter().any(|c| c.at > *at && c.at < crossing.at);
+                        let since = self.answer_before(&crossing.bridge, crossing.at).filter(free);
+                        open.push((&crossing.bridge, since.unwrap_or(crossing.at)));
+                    }
                     (false, Some(place)) => {
                         let (bridge, from) = open.swap_remove(place);
                         presences.push(Presence { key: *key, bridge, from, to: crossing.at });

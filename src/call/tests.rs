@@ -328,7 +328,7 @@ fn wait_ring_talk_and_hold_are_those_of_the_recordings() {
         ("queue_retry_abandon", &[("115", "601", [14012, 11503, 0, 0])]),
         // The sum of both talks; what rang after the transfer is not part of the wait.
         ("blind_transfer", &[("100", "101", [508, 504, 5006, 0])]),
-        ("blind_transfer_by_caller", &[("100", "101", [508, 504, 5008, 0])]),
+        ("blind_transfer_by_caller", &[("100", "101", [508, 504, 5014, 0])]),
         ("attended_transfer", &[("100", "101", [516, 509, 5035, 3028]), ("100", "102", [512, 506, 6504, 0])]),
         ("click_to_call", &[("101", "102", [2526, 2512, 4486, 0])]),
         ("local_channels", &[("115", "503", [1016, 1006, 4005, 0]), ("", "sd-3", [6, 0, 0, 0])]),

@@ -17,6 +17,7 @@ use super::gaps::{self, GapRow};
 use super::legs::{self, LegRow};
 use super::positions::{self, Position};
 use super::recordings::{self, RecordingRow};
+use super::transaction::immediate;
 
 /// Everything that one transaction writes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -104,7 +105,7 @@ pub enum WriteError {
 /// # Errors
 /// See [`WriteError`].
 pub fn write(conn: &mut SqliteConnection, batch: &Batch<'_>) -> Result<Committed, WriteError> {
-    conn.immediate_transaction(|conn| {
+    immediate(conn, |conn| {
         let mut done = Committed::default();
         for (index, part) in batch.parts.iter().enumerate() {
             match standing(conn, part)? {
@@ -152,10 +153,9 @@ fn write_part(conn: &mut SqliteConnection, part: &Part<'_>, given: i64, done: &m
         done.last_event_seq = done.last_event_seq.max(Some(event.seq));
     }
     write_rows(conn, part)?;
-    for change in &part.changes {
-        let seq = changes::insert(conn, change)?;
-        let first = done.changes.as_ref().map_or(seq, |numbers| *numbers.start());
-        done.changes = Some(first..=seq);
+    if let Some(numbers) = changes::insert(conn, &part.changes)? {
+        let first = done.changes.as_ref().map_or(*numbers.start(), |before| *before.start());
+        done.changes = Some(first..=*numbers.end());
     }
     match &part.advance {
         Some(advance) => positions::upsert(conn, &advance.to, highest),

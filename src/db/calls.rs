@@ -1,9 +1,9 @@
 //! `calls`: one row for each call, written whole each time that its fold changed.
 
 use diesel::prelude::*;
-use diesel::upsert::excluded;
 
 use super::schema::{calls, legs, recordings};
+use super::upsert::{Upsert, names};
 use crate::model::{AnsweredKind, CallUid, Direction, EndedBy, NodeId, Status, Timestamp};
 
 /// A call as the fold knows it.
@@ -123,45 +123,12 @@ pub struct StoredCall {
 
 /// Writes a call: a new row, or all of the row with its `uid` but `id`, `created_at`.
 pub(super) fn upsert(conn: &mut SqliteConnection, row: &CallRow) -> QueryResult<()> {
-    macro_rules! anew {
-        ($($column:ident),+ $(,)?) => { ($(calls::$column.eq(excluded(calls::$column)),)+) };
-    }
-    diesel::insert_into(calls::table)
-        .values(row)
-        .on_conflict(calls::uid)
-        .do_update()
-        .set(anew!(
-            node,
-            status,
-            direction,
-            trunk,
-            did,
-            caller_number,
-            caller_name,
-            dialed_number,
-            callee_number,
-            callee_name,
-            answered_kind,
-            started_at,
-            answered_at,
-            ended_at,
-            wait_ms,
-            ring_ms,
-            talk_ms,
-            hold_ms,
-            ended_by,
-            cause,
-            sip_status,
-            incomplete,
-            updated_at,
-            caller_e164,
-            dialed_e164,
-            callee_e164,
-            protocol_id,
-            legs,
-        ))
-        .execute(conn)
-        .map(drop)
+    let anew = names!(calls:
+        node, status, direction, trunk, did, caller_number, caller_name, dialed_number, callee_number, callee_name,
+        answered_kind, started_at, answered_at, ended_at, wait_ms, ring_ms, talk_ms, hold_ms, ended_by, cause,
+        sip_status, incomplete, updated_at, caller_e164, dialed_e164, callee_e164, protocol_id, legs,
+    );
+    Upsert { insert: diesel::insert_into(calls::table).values(row), key: names!(calls: uid), anew }.write(conn)
 }
 
 /// Two rows that turned out to be one call: the younger goes, what belonged to it moves.

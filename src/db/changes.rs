@@ -2,6 +2,8 @@
 //!
 //! A reader resumes after a number; one whose number is older than retention begins anew with a snapshot.
 
+use std::ops::RangeInclusive;
+
 use diesel::prelude::*;
 
 use super::schema::changes;
@@ -41,7 +43,20 @@ pub struct StoredChange {
     pub body: String,
 }
 
-/// Writes a change and gives its number.
-pub(super) fn insert(conn: &mut SqliteConnection, change: &NewChange) -> QueryResult<i64> {
-    diesel::insert_into(changes::table).values(change).returning(changes::seq).get_result(conn)
+diesel::define_sql_function! {
+    /// The number of the row that this connection inserted last.
+    fn last_insert_rowid() -> BigInt;
+}
+
+/// Writes changes and gives their numbers, which follow each other: `AUTOINCREMENT` counts on by one from the
+/// highest ever given, and in a write transaction nobody else gives any.
+pub(super) fn insert(conn: &mut SqliteConnection, all: &[NewChange]) -> QueryResult<Option<RangeInclusive<i64>>> {
+    let Some(others) = i64::try_from(all.len()).ok().and_then(|count| count.checked_sub(1)).filter(|&n| n >= 0) else {
+        return Ok(None);
+    };
+    for change in all {
+        diesel::insert_into(changes::table).values(change).execute(conn)?;
+    }
+    let last: i64 = diesel::select(last_insert_rowid()).get_result(conn)?;
+    Ok(Some(last - others..=last))
 }

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::schema::commands;
+use super::upsert::{Upsert, names};
 use crate::model::{NodeId, Timestamp};
 
 /// A request of ours, before its answer. `node` and `id` are its identity.
@@ -78,12 +79,8 @@ pub struct StoredCommand {
 
 /// Writes a command; one that is there already stays as it is, its reply included.
 pub(super) fn insert(conn: &mut SqliteConnection, command: &NewCommand) -> QueryResult<()> {
-    diesel::insert_into(commands::table)
-        .values(command)
-        .on_conflict((commands::node, commands::id))
-        .do_nothing()
-        .execute(conn)
-        .map(drop)
+    let key = names!(commands: node, id);
+    Upsert { insert: diesel::insert_into(commands::table).values(command), key, anew: &[] }.write(conn)
 }
 
 /// Adds the answer to its command. The reply to a command that retention took already changes nothing.

@@ -1,9 +1,9 @@
 //! `endpoints`: the latest known state of each endpoint.
 
 use diesel::prelude::*;
-use diesel::upsert::excluded;
 
 use super::schema::endpoints;
+use super::upsert::{Upsert, names};
 use crate::model::{NodeId, Timestamp};
 
 /// An endpoint's state. `node`, `tech` and `resource` are its identity.
@@ -25,14 +25,6 @@ pub struct EndpointRow {
 /// Writes an endpoint's state over the one before. The last one written stands, whatever its time, since
 /// Asterisk's clock may be set back.
 pub(super) fn upsert(conn: &mut SqliteConnection, row: &EndpointRow) -> QueryResult<()> {
-    diesel::insert_into(endpoints::table)
-        .values(row)
-        .on_conflict((endpoints::node, endpoints::tech, endpoints::resource))
-        .do_update()
-        .set((
-            endpoints::state.eq(excluded(endpoints::state)),
-            endpoints::updated_at.eq(excluded(endpoints::updated_at)),
-        ))
-        .execute(conn)
-        .map(drop)
+    let (key, anew) = (names!(endpoints: node, tech, resource), names!(endpoints: state, updated_at));
+    Upsert { insert: diesel::insert_into(endpoints::table).values(row), key, anew }.write(conn)
 }

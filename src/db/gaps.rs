@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::schema::gaps;
+use super::upsert::{Upsert, names};
 use crate::model::{NodeId, Timestamp};
 
 /// A gap. `node`, `stream` and `position` are its identity.
@@ -40,10 +41,6 @@ pub struct StoredGap {
 
 /// Writes a gap; one that is there already stays as it is.
 pub(super) fn insert(conn: &mut SqliteConnection, gap: &GapRow) -> QueryResult<()> {
-    diesel::insert_into(gaps::table)
-        .values(gap)
-        .on_conflict((gaps::node, gaps::stream, gaps::position))
-        .do_nothing()
-        .execute(conn)
-        .map(drop)
+    let key = names!(gaps: node, stream, position);
+    Upsert { insert: diesel::insert_into(gaps::table).values(gap), key, anew: &[] }.write(conn)
 }

@@ -1,9 +1,9 @@
 //! `legs`: one row for each stay of a channel in a call.
 
 use diesel::prelude::*;
-use diesel::upsert::excluded;
 
 use super::schema::legs;
+use super::upsert::{Upsert, names};
 use crate::model::{CallUid, NodeId, Timestamp};
 
 /// A leg as its actor knows it. `node`, `channel_id`, `channel_created_at` and `stay` are its identity.
@@ -99,33 +99,10 @@ pub struct StoredLeg {
 
 /// Writes a leg: a new row, or all of the row with its identity but `id`.
 pub(super) fn upsert(conn: &mut SqliteConnection, row: &LegRow) -> QueryResult<()> {
-    macro_rules! anew {
-        ($($column:ident),+ $(,)?) => { ($(legs::$column.eq(excluded(legs::$column)),)+) };
-    }
-    diesel::insert_into(legs::table)
-        .values(row)
-        .on_conflict((legs::node, legs::channel_id, legs::channel_created_at, legs::stay))
-        .do_update()
-        .set(anew!(
-            call_uid,
-            channel_name,
-            role,
-            endpoint,
-            number,
-            name,
-            number_e164,
-            dialed_by,
-            started_at,
-            ringing_at,
-            answered_at,
-            ended_at,
-            hold_ms,
-            cause,
-            sip_status,
-            protocol_id,
-            last_event_seq,
-            updated_at,
-        ))
-        .execute(conn)
-        .map(drop)
+    let key = names!(legs: node, channel_id, channel_created_at, stay);
+    let anew = names!(legs:
+        call_uid, channel_name, role, endpoint, number, name, number_e164, dialed_by, started_at, ringing_at,
+        answered_at, ended_at, hold_ms, cause, sip_status, protocol_id, last_event_seq, updated_at,
+    );
+    Upsert { insert: diesel::insert_into(legs::table).values(row), key, anew }.write(conn)
 }

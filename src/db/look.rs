@@ -138,8 +138,8 @@ pub fn look(path: &Path) -> Result<Found, Refusal> {
             None => Ok(Found::Nothing),
         };
     }
-    // Ours from here on: a write-ahead log that a crash left behind must be read too.
-    let mut conn = read_only(path, !has_content(path, "-wal")?)?;
+    // Ours from here on: a write-ahead log, of a service that runs or of one that crashed, must be read too.
+    let mut conn = read_only(path, !beside(path, "-wal").exists())?;
     let tables = tables(&mut conn, path)?;
     let pending = pending(&mut conn, path, &tables)?;
     match tables.iter().find(|table| !OURS.contains(&table.as_str())) {

@@ -24,7 +24,9 @@ pub mod recordings;
 pub mod retention;
 pub mod schema;
 pub mod space;
+mod transaction;
 pub mod trouble;
+mod upsert;
 mod values;
 
 pub use values::time_text;

@@ -1,9 +1,9 @@
 //! `positions`: how far each stream is in the database, committed together with the rows that it led to.
 
 use diesel::prelude::*;
-use diesel::upsert::excluded;
 
 use super::schema::positions;
+use super::upsert::{Upsert, names};
 use crate::model::{NodeId, Timestamp};
 
 /// How far a stream is. `node` and `stream` are its identity.
@@ -47,23 +47,15 @@ pub(super) fn committed(conn: &mut SqliteConnection, node: &NodeId, stream: &str
 
 /// Writes a position, with the highest number given to an event so far.
 pub(super) fn upsert(conn: &mut SqliteConnection, row: &Position, event_seq: i64) -> QueryResult<()> {
-    diesel::insert_into(positions::table)
-        .values((
-            positions::node.eq(&row.node),
-            positions::stream.eq(&row.stream),
-            positions::position.eq(row.position),
-            positions::oldest_open.eq(row.oldest_open),
-            positions::event_seq.eq(event_seq),
-            positions::updated_at.eq(row.updated_at),
-        ))
-        .on_conflict((positions::node, positions::stream))
-        .do_update()
-        .set((
-            positions::position.eq(excluded(positions::position)),
-            positions::oldest_open.eq(excluded(positions::oldest_open)),
-            positions::event_seq.eq(excluded(positions::event_seq)),
-            positions::updated_at.eq(excluded(positions::updated_at)),
-        ))
-        .execute(conn)
-        .map(drop)
+    let values = (
+        positions::node.eq(&row.node),
+        positions::stream.eq(&row.stream),
+        positions::position.eq(row.position),
+        positions::oldest_open.eq(row.oldest_open),
+        positions::event_seq.eq(event_seq),
+        positions::updated_at.eq(row.updated_at),
+    );
+    let key = names!(positions: node, stream);
+    let anew = names!(positions: position, oldest_open, event_seq, updated_at);
+    Upsert { insert: diesel::insert_into(positions::table).values(values), key, anew }.write(conn)
 }

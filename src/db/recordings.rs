@@ -1,9 +1,9 @@
 //! `recordings`: recordings that Asterisk made.
 
 use diesel::prelude::*;
-use diesel::upsert::excluded;
 
 use super::schema::recordings;
+use super::upsert::{Upsert, names};
 use crate::model::{CallUid, NodeId, Timestamp};
 
 /// A recording. `node`, `name` and `started_at` are its identity: Asterisk can use a name again.
@@ -43,14 +43,7 @@ pub struct StoredRecording {
 
 /// Writes a recording: a new row, or all of the row with its identity but `id`.
 pub(super) fn upsert(conn: &mut SqliteConnection, row: &RecordingRow) -> QueryResult<()> {
-    macro_rules! anew {
-        ($($column:ident),+ $(,)?) => { ($(recordings::$column.eq(excluded(recordings::$column)),)+) };
-    }
-    diesel::insert_into(recordings::table)
-        .values(row)
-        .on_conflict((recordings::node, recordings::name, recordings::started_at))
-        .do_update()
-        .set(anew!(target, format, state, duration_s, call_uid, ended_at))
-        .execute(conn)
-        .map(drop)
+    let key = names!(recordings: node, name, started_at);
+    let anew = names!(recordings: target, format, state, duration_s, call_uid, ended_at);
+    Upsert { insert: diesel::insert_into(recordings::table).values(row), key, anew }.write(conn)
 }

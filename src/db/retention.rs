@@ -7,6 +7,7 @@
 use diesel::prelude::*;
 
 use super::schema::{calls, changes, commands, events, gaps, legs, recordings};
+use super::transaction::immediate;
 use crate::model::Timestamp;
 
 /// Rows that a step looks at, and so the most that it deletes: a few milliseconds.
@@ -103,7 +104,7 @@ pub fn step(conn: &mut SqliteConnection, keep: Keep, now: Timestamp, sweep: &mut
         Walked::OVER
     } else {
         let span = Span { cutoff: now.plus_millis(-i64::from(days) * 86_400_000), ahead: now.plus_millis(AHEAD_MS) };
-        conn.immediate_transaction(|conn| walk(conn, stage, &span, sweep.after))?
+        immediate(conn, |conn| walk(conn, stage, &span, sweep.after))?
     };
     let mut step = Step::default();
     match stage {

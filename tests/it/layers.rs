@@ -197,6 +197,8 @@ fn forbidden(part: &str, other: &str) -> Option<&'static str> {
     match other {
         "config" if PURE.contains(&part) => Some("pure parts know no configuration"),
         "config" => None,
+        // A command is how people start the service.
+        "app" if part == "cli" => None,
         "telemetry" if !matches!(part, "app" | "cli") => Some("only app and cli set up logging"),
         _ => match (rank(part), rank(other)) {
             (Some(mine), Some(its)) if its < mine || (its == mine && part != other) => Some("it stands to the left"),
@@ -259,6 +261,7 @@ fn the_reader_of_the_code_finds_what_it_must() {
     assert_eq!(forbidden("db", "actors"), Some("it stands to the left"));
     assert_eq!(forbidden("http", "sim"), Some("it stands to the left"));
     assert_eq!(forbidden("actors", "db"), None);
+    assert!(forbidden("cli", "app").is_none() && forbidden("app", "cli").is_some());
     assert!(forbidden("call", "config").is_some() && forbidden("db", "config").is_none());
     assert!(forbidden("http", "telemetry").is_some() && forbidden("app", "telemetry").is_none());
 }

@@ -2,9 +2,13 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod demo;
+mod docs;
+mod doctor;
 mod kit;
 mod kit_check;
 mod layers;
 mod live;
+mod record;
+mod replay;
 mod sim_load;
 mod style;

@@ -7,7 +7,7 @@ use actix::prelude::*;
 use serde::Serialize;
 
 use super::{JournalError, JournalWriter, Position, Recovered, SyncJob, encode};
-use crate::actors::messages::{Alive, AppendEntry, AppendFrames, EntryBody, Exited, JournalFull};
+use crate::actors::messages::{Alive, AppendEntry, AppendFrames, EntryBody, Exited, JournalFull, Stop};
 use crate::ari::entry::Gap;
 use crate::config;
 use crate::model::NodeId;
@@ -85,6 +85,8 @@ pub struct JournalStatus {
     pub failing: bool,
     /// What went wrong last, also when it works again.
     pub last_error: Option<String>,
+    /// Whether something is not on the disk yet: a power failure could take it.
+    pub unsynced: bool,
     /// Milliseconds that the last fsync took.
     pub last_sync_ms: Option<f64>,
 }
@@ -122,6 +124,10 @@ impl Journal {
     /// As [`JournalWriter::open`].
     pub fn open(options: Options) -> Result<(Self, Recovered), JournalError> {
         let (mut writer, mut recovered) = JournalWriter::open(&options.dir, &options.config)?;
+        if recovered.torn_bytes > 0 {
+            let (node, bytes) = (&options.node, recovered.torn_bytes);
+            tracing::warn!(%node, bytes, "the journal ended in the middle of a line; that is cut off");
+        }
         writer.start_at(options.start_at)?;
         recovered.end = writer.end();
         let journal = Self {
@@ -157,6 +163,7 @@ impl Journal {
             full: self.full,
             failing: self.trouble.is_some(),
             last_error: self.last_error.clone(),
+            unsynced: self.syncing || self.writer.is_dirty(),
             last_sync_ms: self.last_sync.map(|took| took.as_secs_f64() * 1000.0),
         }
     }
@@ -181,11 +188,9 @@ impl Journal {
 
     /// Appends the lines; `ats` are the times of the entries among them, the gap in front not counted.
     fn append(&mut self, ats: &[f64], reserved: bool, ctx: &mut Context<Self>) -> Result<(), JournalFull> {
-        let before = self.writer.end();
         let outcome = if reserved { self.writer.append_reserved(&self.lines) } else { self.writer.append(&self.lines) };
         // Fewer lines than there are when the disk refused on the way.
-        let kept_bytes = usize::try_from(self.writer.end().since(before)).unwrap_or(usize::MAX).min(self.lines.len());
-        let kept = memchr::memchr_iter(b'\n', &self.lines[..kept_bytes]).count();
+        let kept = memchr::memchr_iter(b'\n', &self.lines[..self.writer.kept_bytes()]).count();
         let gap_in_front = usize::from(self.trouble.is_some());
         if kept > 0 {
             if self.trouble.take().is_some() {
@@ -240,7 +245,7 @@ impl Journal {
         let Some(subscriber) = self.subscriber.clone().filter(|_| !self.poking) else { return };
         self.poking = true;
         let (end, generation) = (self.writer.end(), self.generation);
-        // A fresh clone's first `send` is accepted at once, however full the mailbox is, and we have only one under way.
+        // A fresh clone's first `send` is accepted at once, however full the mailbox is; we have only one under way.
         let poke = subscriber.send(Appended { end }).into_actor(self).map(move |answer, journal, ctx| {
             if generation != journal.generation {
                 return;
@@ -365,6 +370,15 @@ impl Handler<Alive> for Journal {
         if let Err(error) = self.writer.note_alive(at) {
             self.note(&error);
         }
+    }
+}
+
+impl Handler<Stop> for Journal {
+    type Result = ();
+
+    /// Whoever appends must have ended before: what still waits in the mailbox is not appended.
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

@@ -8,7 +8,8 @@
 //!
 //! What holds:
 //! - Positions only grow, and each stands at the beginning of a line.
-//! - What a reader was given is never taken back; a line that was cut off half-written was given to nobody.
+//! - What a reader was given is never taken back. Half a line, from a write that failed, is given to nobody; the
+//!   journal goes on in a new segment.
 //! - A range that a reader can't be given (a line over the limit, a file that is gone) is named in [`Chunk::skipped`].
 
 mod actor;

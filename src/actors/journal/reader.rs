@@ -1,17 +1,18 @@
 //! Following a journal: whole lines in chunks, also while another process appends.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 
 use super::{JournalError, MAX_LINE_BYTES, Position, segment};
 
-/// A segment that follows the one being read has the name of the place where that one ends, so that one look finds
-/// it. Only after a hole it has another name; the folder is listed for that, not more often than this.
-const LIST_INTERVAL: Duration = Duration::from_secs(1);
+/// A folder whose last change is older than this has settled: a further one gives it another time of change, however
+/// coarse the file system's clock is. So it need not be listed again before that.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// A reader of one node's journal. At the present end it can be asked again at any time.
 #[derive(Debug)]
@@ -23,7 +24,8 @@ pub struct JournalReader {
     buffer: Vec<u8>,
     /// Bytes behind the position that are known to hold no line end: an overlong line, being skipped.
     scanned: u64,
-    listed: Option<Instant>,
+    /// The folder's time of change when it was listed last, if it had settled by then.
+    listed: Option<SystemTime>,
     max_line: usize,
 }
 
@@ -182,17 +184,21 @@ impl JournalReader {
 
     /// Opens the segment in which the position lies; false when there is none yet.
     fn locate(&mut self) -> Result<bool, JournalError> {
-        let starts = segment::list(&self.dir)?;
-        let Some(&oldest) = starts.first() else { return Ok(false) };
-        let index = starts.partition_point(|start| *start <= self.position.0);
-        let Some(&start) = index.checked_sub(1).and_then(|before| starts.get(before)) else {
-            return Err(JournalError::Trimmed { position: self.position, oldest: Position(oldest) });
-        };
-        // Gone since it was listed: the next look finds another oldest one.
-        let Some(file) = segment::open(&self.dir, start)? else { return Ok(false) };
-        self.current = Some(Current { start, file, next: starts.get(index).copied() });
-        self.listed = None;
-        Ok(true)
+        // More than one look only when the segment was trimmed between the listing and the opening.
+        for _ in 0..segment::LOOKS {
+            let starts = segment::list(&self.dir)?;
+            let Some(&oldest) = starts.first() else { return Ok(false) };
+            let index = starts.partition_point(|start| *start <= self.position.0);
+            let Some(&start) = index.checked_sub(1).and_then(|before| starts.get(before)) else {
+                return Err(JournalError::Trimmed { position: self.position, oldest: Position(oldest) });
+            };
+            if let Some(file) = segment::open(&self.dir, start)? {
+                self.current = Some(Current { start, file, next: starts.get(index).copied() });
+                self.listed = None;
+                return Ok(true);
+            }
+        }
+        Err(JournalError::io("open a segment in", &self.dir)(io::ErrorKind::NotFound.into()))
     }
 
     /// Whether a line begins at the position, for a reader that is being opened.
@@ -227,6 +233,7 @@ impl JournalReader {
             self.buffer = Vec::with_capacity(max_bytes);
         }
         self.buffer.clear();
+        let closed = self.current.as_ref().is_some_and(|current| current.next.is_some());
         loop {
             let searched = self.buffer.len();
             let more = self.fill(searched as u64)?;
@@ -237,15 +244,20 @@ impl JournalReader {
             if let Some(end) = end {
                 return Ok(Some(self.give(searched + end + 1)));
             }
-            if !more {
+            let room = self.buffer.len() < self.buffer.capacity();
+            if !more || (room && !closed) {
                 return Ok(None);
             }
             if self.buffer.len() > self.max_line {
                 self.scanned = self.buffer.len() as u64;
                 return self.skip_line(max_bytes);
             }
-            if self.buffer.len() == self.buffer.capacity() {
+            if !room {
                 self.buffer.reserve_exact(self.buffer.len());
+            }
+            if !closed {
+                // What is there may be cut off again (half a line): a line is only whole when one look saw all of it.
+                self.buffer.clear();
             }
         }
     }
@@ -314,23 +326,27 @@ impl JournalReader {
     /// Looks whether a segment follows the current one.
     fn find_next(&mut self) -> Result<bool, JournalError> {
         let Some(current) = &mut self.current else { return Ok(false) };
+        // Usually it begins where this one ends: its name is known.
         let follower = self.dir.join(self.position.segment_name());
         if self.position.0 > current.start && follower.exists() {
             current.next = Some(self.position.0);
             return Ok(true);
         }
-        if self.listed.is_some_and(|at| at.elapsed() < LIST_INTERVAL) {
+        // After a hole it has another name, and a segment that was trimmed has no follower here: list the folder.
+        let changed = fs::metadata(&self.dir).and_then(|folder| folder.modified()).ok();
+        if changed.is_some() && changed == self.listed {
             return Ok(false);
         }
+        self.listed = changed.filter(|at| at.elapsed().is_ok_and(|age| age >= SETTLED_AFTER));
         let starts = segment::list(&self.dir)?;
-        self.listed = Some(Instant::now());
-        if !starts.contains(&current.start) {
-            // The file that is open here was deleted.
-            let oldest = starts.first().copied().map_or(self.position, Position);
+        let trimmed = !starts.contains(&current.start);
+        current.next = starts.into_iter().find(|start| *start > current.start);
+        let oldest = current.next.map_or(self.position, Position);
+        if trimmed && (current.next.is_none() || oldest > self.position) {
+            // The file that is open here was deleted, and others that this reader has not seen.
             self.current = None;
             return Err(JournalError::Trimmed { position: self.position, oldest });
         }
-        current.next = starts.into_iter().find(|start| *start > current.start);
         Ok(current.next.is_some())
     }
 

@@ -5,8 +5,6 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::{JournalError, MAX_LINE_BYTES, Position};
 
 /// How a segment's file name ends.
@@ -14,9 +12,28 @@ pub(super) const SUFFIX: &str = ".jsonl";
 
 /// Bytes read at once when a file is searched from behind.
 const BLOCK: u64 = 64 * 1024;
+/// Looks at a folder whose segments are trimmed faster than they can be listed.
+pub(super) const LOOKS: usize = 5;
 
 /// Where each segment in `dir` begins, in order; nothing when there is no such folder. Other files are passed over.
+///
+/// Listing is not one moment: it can show a segment that was created meanwhile and not the one before it. Whatever is
+/// older than something seen before is surely seen the second time.
 pub(super) fn list(dir: &Path) -> Result<Vec<u64>, JournalError> {
+    for _ in 0..LOOKS {
+        let Some(newest) = scan(dir)?.into_iter().max() else { break };
+        let mut starts = scan(dir)?;
+        starts.retain(|start| *start <= newest);
+        starts.sort_unstable();
+        // Nothing left: all that was seen first has been trimmed meanwhile.
+        if !starts.is_empty() {
+            return Ok(starts);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn scan(dir: &Path) -> Result<Vec<u64>, JournalError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -27,7 +44,6 @@ pub(super) fn list(dir: &Path) -> Result<Vec<u64>, JournalError> {
         let name = entry.map_err(JournalError::io("list", dir))?.file_name();
         starts.extend(name.to_str().and_then(Position::from_segment_name).map(Position::offset));
     }
-    starts.sort_unstable();
     Ok(starts)
 }
 
@@ -64,27 +80,26 @@ pub(super) fn last_entry(file: &File, length: u64) -> io::Result<Option<(u64, f6
 pub(super) fn first_at(file: &File) -> io::Result<Option<f64>> {
     let mut head = [0; 64];
     let length = file.read_at(&mut head, 0)?;
-    let text = String::from_utf8_lossy(&head[..length]);
-    let at = text.strip_prefix("{\"at\":").and_then(|rest| rest.split(',').next());
-    Ok(at.and_then(|at| at.trim().parse().ok()))
+    Ok(at_of(&String::from_utf8_lossy(&head[..length])))
 }
 
-/// The `at` of the line from `start` to `end`, if that is an entry: a JSON object with a number `at`. Of which kind
-/// it is doesn't matter, so that an older program keeps what a younger one wrote.
+/// The `at` of the line from `start` to `end`, if that is an entry as we write them. Of which kind it is doesn't
+/// matter, so that an older program keeps what a younger one wrote; nor whether all of it is JSON, as a frame is kept
+/// as it came. A power failure can leave blocks of zeros in a file, a crash a line without its end.
 fn entry_at(file: &File, start: u64, end: u64) -> io::Result<Option<f64>> {
-    #[derive(Deserialize)]
-    struct Head {
-        at: f64,
-    }
     if end - start > MAX_LINE_BYTES as u64 {
         return Ok(None);
     }
     let mut line = vec![0; (end - start) as usize];
     file.read_exact_at(&mut line, start)?;
-    // An array would do for the parser too.
-    let object = std::str::from_utf8(&line).ok().filter(|text| text.starts_with('{'));
-    let head = object.and_then(|text| serde_json::from_str::<Head>(text).ok());
-    Ok(head.map(|head| head.at))
+    let text = std::str::from_utf8(&line).ok().filter(|text| text.ends_with('}') && !text.contains('\0'));
+    Ok(text.and_then(at_of))
+}
+
+/// The `at` with which an entry's line begins.
+fn at_of(line: &str) -> Option<f64> {
+    let at = line.strip_prefix("{\"at\":")?.split([',', '}']).next()?;
+    at.trim().parse::<f64>().ok().filter(|at| at.is_finite())
 }
 
 /// Where the last line end within the first `length` bytes of `file` stands.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -132,7 +131,7 @@ fn a_torn_last_line_is_cut_off_wherever_it_broke() {
 fn what_is_no_entry_is_cut_off_behind_the_last_one() {
     let whole = entry(1, 80);
     for rest in
-        ["\0\0\0\0", "\0\0\0\n", "[1]\n", "{\"no\": 1}\n", "{\"at\": \"x\"}\n\n", "{\"at\": 1.0}}\n{\"at\": 2.0"]
+        ["\0\0\0\0", "\0\0\0\n", "[1]\n", "{\"no\": 1}\n", "{\"at\": \"x\"}\n\n", "{\"at\": 1.0, \"ev\n{\"at\": 2.0"]
     {
         let dir = TempDir::new().unwrap();
         fs::write(dir.path().join(Position(0).segment_name()), [whole.as_str(), rest].concat()).unwrap();
@@ -140,8 +139,9 @@ fn what_is_no_entry_is_cut_off_behind_the_last_one() {
         assert_eq!(recovered.torn_bytes, rest.len() as u64, "{rest:?}");
         assert_eq!(writer.end(), Position(whole.len() as u64));
     }
-    // A kind that a younger program wrote stays, and so does a line longer than the blocks that are searched.
-    for kept in ["{\"at\": 1.5, \"later\": [1]}\n".to_owned(), entry(2, 200_000)] {
+    // A kind that a younger program wrote stays, a frame that was no JSON, and a line longer than the blocks searched.
+    let [later, frame] = ["{\"at\": 1.5, \"later\": [1]}\n", "{\"at\": 1.5, \"event\": {\"a\":}}\n"].map(str::to_owned);
+    for kept in [later, frame, entry(2, 200_000)] {
         let dir = TempDir::new().unwrap();
         fs::write(dir.path().join(Position(0).segment_name()), [whole.as_str(), &kept].concat()).unwrap();
         assert_eq!(open(dir.path(), 10_000).1.torn_bytes, 0);
@@ -247,6 +247,7 @@ fn a_disk_without_room_leaves_whole_lines_only() {
         assert!(matches!(error, JournalError::Io { doing: "write", .. }), "{error}");
         let kept = lines[..left].rfind('\n').map_or(0, |at| at + 1);
         assert_eq!(writer.end(), Position(50 + kept as u64));
+        assert_eq!(writer.kept_bytes(), kept);
         assert_eq!(fs::metadata(dir.path().join(Position(0).segment_name())).unwrap().len(), 50 + kept as u64);
         writer.disk_left = None;
         writer.append(entry(4, 60).as_bytes()).unwrap();
@@ -284,16 +285,4 @@ fn a_position_that_was_committed_is_never_used_again() {
     assert_eq!(follower.read(1_000).unwrap().unwrap().start, Position(5_000));
     drop(writer);
     assert_eq!(open(dir.path(), 10_000).1.end, Position(5_100));
-}
-
-/// Waits for `next` to give something, without sleeping.
-pub(super) fn within<T>(seconds: u64, mut next: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(seconds);
-    loop {
-        if let Some(found) = next() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "nothing within {seconds} s");
-        std::thread::yield_now();
-    }
 }

@@ -33,9 +33,13 @@ pub struct JournalWriter {
     begun: SystemTime,
     /// The length at which the current segment is closed.
     rotate_at: u64,
-    /// A write failed half-way and the file could not be shortened yet.
-    torn: bool,
-    /// Files with bytes that are perhaps not on the disk yet.
+    /// Bytes of a line behind the current segment's last whole one: a write failed half-way.
+    torn: u64,
+    /// Bytes of the last append that were kept.
+    kept: usize,
+    /// The folder itself: its sync makes new segments survive a power failure.
+    folder: Arc<File>,
+    /// What is perhaps not on the disk yet.
     unsynced: Vec<Arc<File>>,
     alive: File,
     lock: File,
@@ -98,8 +102,8 @@ impl JournalWriter {
         let file = file.map_err(JournalError::io("open", &path))?;
         if segments.is_empty() {
             segments.push_back(Segment { start: current, bytes: 0 });
-            sync_dir(dir)?;
         }
+        let folder = Arc::new(File::open(dir).map_err(JournalError::io("open", dir))?);
         let first_at = segment::first_at(&file).map_err(JournalError::io("read", &path))?;
         let (alive, alive_at) = open_alive(dir)?;
         let mut writer = Self {
@@ -109,8 +113,10 @@ impl JournalWriter {
             file: Arc::new(file),
             begun: first_at.and_then(moment).unwrap_or_else(SystemTime::now),
             rotate_at: config.segment_bytes,
-            torn: false,
-            unsynced: Vec::new(),
+            torn: 0,
+            kept: 0,
+            unsynced: vec![Arc::clone(&folder)],
+            folder,
             alive,
             lock,
             #[cfg(test)]
@@ -125,18 +131,24 @@ impl JournalWriter {
     /// Appends frames: `lines` are whole lines, each with its line end.
     ///
     /// # Errors
-    /// [`JournalError::Full`] at `journal.max_bytes`; [`JournalError::Io`] when the disk refuses. The file ends with a
-    /// whole line in any case; lines that had gone out whole before the disk refused stay, and [`Self::end`] tells.
+    /// [`JournalError::Full`] at `journal.max_bytes`; [`JournalError::Io`] when the disk refuses. Lines that had gone
+    /// out whole before that stay, and [`Self::kept_bytes`] tells; the rest is never part of the journal.
     pub fn append(&mut self, lines: &[u8]) -> Result<Position, JournalError> {
         self.append_within(lines, self.config.max_bytes)
     }
 
-    /// Appends entries of our own (gaps, commands, replies), for which there is room of 1 MiB above `journal.max_bytes`.
+    /// Appends entries of our own (gaps, commands, replies), for which there is 1 MiB above `journal.max_bytes`.
     ///
     /// # Errors
     /// As [`Self::append`].
     pub fn append_reserved(&mut self, lines: &[u8]) -> Result<Position, JournalError> {
         self.append_within(lines, self.config.max_bytes.saturating_add(RESERVE_BYTES))
+    }
+
+    /// How many bytes of the last append are in the journal: all of them, or the whole lines that had gone out before
+    /// the disk refused.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept
     }
 
     /// Where the next entry goes.
@@ -193,11 +205,7 @@ impl JournalWriter {
 
     /// Gives back a sync that failed, so that the next one does it again.
     pub fn put_back(&mut self, job: SyncJob) {
-        for file in job.0 {
-            if !self.unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
-                self.unsynced.push(file);
-            }
-        }
+        job.0.into_iter().for_each(|file| self.note_unsynced(file));
     }
 
     /// Deletes the segments that lie wholly before `before`, never the current one, and says how many bytes that freed.
@@ -257,10 +265,14 @@ impl JournalWriter {
         let found = segment::last_entry(&self.file, last.bytes).map_err(JournalError::io("read", &path))?;
         let whole = found.map_or(0, |(end, _)| end);
         let torn = last.bytes - whole;
+        last.bytes = whole;
         if torn > 0 {
             self.file.set_len(whole).map_err(JournalError::io("shorten", &path))?;
-            last.bytes = whole;
-            self.unsynced.push(Arc::clone(&self.file));
+            self.note_unsynced(Arc::clone(&self.file));
+            if whole > 0 {
+                // As after a write that failed, see `mend`.
+                self.begin_segment(self.end())?;
+            }
         }
         let mut at = found.map(|(_, at)| at);
         for older in self.segments.iter().rev().skip(1) {
@@ -276,6 +288,7 @@ impl JournalWriter {
     }
 
     fn append_within(&mut self, lines: &[u8], max_bytes: u64) -> Result<Position, JournalError> {
+        self.kept = 0;
         check_lines(lines)?;
         self.mend()?;
         let size = self.size();
@@ -296,9 +309,7 @@ impl JournalWriter {
 
     /// Writes `lines` to the current segment: one system call, unless the system takes less than everything.
     fn write(&mut self, lines: &[u8]) -> Result<(), JournalError> {
-        if !self.unsynced.iter().any(|file| Arc::ptr_eq(file, &self.file)) {
-            self.unsynced.push(Arc::clone(&self.file));
-        }
+        self.note_unsynced(Arc::clone(&self.file));
         let mut written = 0;
         let failure = loop {
             match self.write_some(&lines[written..]) {
@@ -313,7 +324,8 @@ impl JournalWriter {
         };
         // Readers may have seen the whole lines among what was written: those stay.
         let whole = memchr::memrchr(b'\n', &lines[..written]).map_or(0, |at| at + 1);
-        self.torn = whole < written;
+        self.torn = (written - whole) as u64;
+        self.kept = whole;
         if let Some(last) = self.segments.back_mut() {
             last.bytes += whole as u64;
         }
@@ -340,12 +352,20 @@ impl JournalWriter {
         Ok(written)
     }
 
-    /// Shortens the current segment to its last whole line after a write that failed half-way.
+    /// After a write that failed half-way: cuts off the rest of the line and goes on in a new segment. Not in the same
+    /// one: a reader must never see the beginning of one line and the end of another that took its place.
     fn mend(&mut self) -> Result<(), JournalError> {
-        if self.torn {
-            self.file.set_len(self.current_bytes()).map_err(JournalError::io("shorten", &self.current_path()))?;
-            self.torn = false;
+        if self.torn == 0 {
+            return Ok(());
         }
+        // A segment without a whole line has the name that the new one would get; then the torn bytes are a hole.
+        let hole = if self.current_bytes() == 0 { self.torn } else { 0 };
+        if let Err(error) = self.file.set_len(self.current_bytes()) {
+            // Readers pass over it anyhow: it has no line end, and the next segment begins before it.
+            tracing::warn!(%error, "half a line could not be cut off {}", self.current_path().display());
+        }
+        self.begin_segment(self.end().plus(hole))?;
+        self.torn = 0;
         Ok(())
     }
 
@@ -382,7 +402,15 @@ impl JournalWriter {
         self.segments.push_back(Segment { start: position.0, bytes: 0 });
         self.begun = SystemTime::now();
         self.rotate_at = self.config.segment_bytes;
-        sync_dir(&self.dir)
+        let folder = Arc::clone(&self.folder);
+        self.note_unsynced(folder);
+        Ok(())
+    }
+
+    fn note_unsynced(&mut self, file: Arc<File>) {
+        if !self.unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
+            self.unsynced.push(file);
+        }
     }
 }
 
@@ -438,11 +466,6 @@ fn open_alive(dir: &Path) -> Result<(File, Option<f64>), JournalError> {
     let text = String::from_utf8_lossy(&text[..length]);
     let at = text.lines().next().and_then(|line| line.parse::<f64>().ok()).filter(|at| at.is_finite());
     Ok((file, at))
-}
-
-/// Makes names created in the folder survive a power failure.
-fn sync_dir(dir: &Path) -> Result<(), JournalError> {
-    File::open(dir).and_then(|folder| folder.sync_all()).map_err(JournalError::io("sync", dir))
 }
 
 /// The moment `at` seconds after 1970, if there is one.

@@ -112,10 +112,10 @@ impl Entries {
         } else if let Some(bad) = &line.bad {
             self.bad(at, position, &bad.reason, bad.sample.as_bytes());
         }
-        if let Some(command) = &line.command {
-            if let Some(about) = &command.about {
-                graph.asked(&command.id, about);
-            }
+        if let Some(command) = &line.command
+            && let Some(about) = &command.about
+        {
+            graph.asked(&command.id, about);
         }
     }
 

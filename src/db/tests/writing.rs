@@ -291,3 +291,44 @@ fn a_lock_of_another_program_is_told_as_such() {
     other.batch_execute("ROLLBACK").unwrap();
     assert_eq!(write(&mut opened.connection, &batch).unwrap().last_event_seq, Some(3));
 }
+
+#[test]
+fn every_statement_of_the_hot_path_is_prepared_once() {
+    use diesel::connection::InstrumentationEvent;
+    use std::sync::{Arc, Mutex};
+    let (_folder, _, mut opened) = fresh();
+    let conn = &mut opened.connection;
+    let prepared = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&prepared);
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::CacheQuery { sql, .. } = event {
+            seen.lock().unwrap().push(sql.to_owned());
+        }
+    });
+    commit(conn, everything());
+    let statements = std::mem::take(&mut *prepared.lock().unwrap());
+    let tables = ["events", "calls", "legs", "recordings", "endpoints", "gaps", "commands", "changes", "positions"];
+    for table in tables {
+        let insert = format!("INSERT INTO `{table}`");
+        assert!(statements.iter().any(|sql| sql.starts_with(&insert)), "{table} is not kept: {statements:#?}");
+    }
+    commit(conn, Part { advance: advance("journal", 100, 200), ..everything_else() });
+    assert_eq!(*prepared.lock().unwrap(), Vec::<String>::new(), "prepared a second time");
+}
+
+/// Another part like [`everything`], with other numbers and other values that are not known.
+fn everything_else() -> Part<'static> {
+    let mut other = call(9);
+    (other.caller_number, other.trunk, other.cause) = (None, Some("PJSIP/trunk-a".into()), Some(16));
+    let mut other_leg = leg(9, "109");
+    (other_leg.number, other_leg.ringing_at) = (None, Some(START));
+    Part {
+        events: vec![event(9, None, Some(3))],
+        calls: vec![other],
+        legs: vec![other_leg],
+        gaps: vec![gap(150)],
+        changes: vec![crate::db::changes::NewChange { call_uid: None, ..change(9) }],
+        commands: vec![NewCommand { id: "c2".into(), body: Some("{}".into()), about: None, ..command() }],
+        ..everything()
+    }
+}

@@ -53,6 +53,12 @@ impl Service {
         service
     }
 
+    /// Another command of the program with the same configuration, run elsewhere.
+    pub(crate) fn beside(&self, command: &mut Command) {
+        let more = [("DB_PATH", self.database().display().to_string()), ("HTTP_PORT", self.port.to_string())];
+        command.envs(self.environment.iter().cloned()).envs(more);
+    }
+
     /// Its database.
     pub(crate) fn rows(&self) -> Rows {
         Rows::at(&self.database())

@@ -1,10 +1,12 @@
 //! The service beside a real Asterisk: SIP phones call, then the database is compared with what
 //! happened and with Asterisk's own records.
 
+mod api_docs;
 mod ari_made;
 mod basic;
 mod faults;
 mod load;
+mod panic;
 mod queues;
 mod scenarios;
 mod stage;

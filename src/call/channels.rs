@@ -1,0 +1,169 @@
+//! Channels as events show them: opened when they are first seen, observed in every event.
+
+use std::sync::Arc;
+
+use super::facts::AppKind;
+use super::graph::{Graph, Node, tomb};
+use super::input::{ChannelState, Input, Opening};
+use super::key::{ChanKey, ChanKind, local_base};
+use super::links::Links;
+use crate::ari::objects::Channel;
+use crate::model::Timestamp;
+
+impl Graph {
+    pub(super) fn created(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
+        let (key, _) = self.find_or_open(channel, position)?;
+        let node = self.nodes.get_mut(&key)?;
+        if node.creation_seen {
+            return Some(key);
+        }
+        node.creation_seen = true;
+        node.born_down = &*channel.state == "Down";
+        let kind = node.kind;
+        self.input(key, ts, Input::Created);
+        self.party(key, channel, ts, 0);
+        // A channel that was dialled or made stands at `s`; what it shall do is known later.
+        if kind == ChanKind::LocalTwo || &*channel.state != "Down" {
+            self.exten(key, channel, ts, 0);
+        }
+        self.observe(key, channel, ts);
+        self.relabel(key);
+        Some(key)
+    }
+
+    /// The channel of an event, opened if it is new, with what its object tells.
+    pub(super) fn see(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
+        let (key, opened) = self.find_or_open(channel, position)?;
+        if opened {
+            self.relabel(key);
+        }
+        let node = self.nodes.get(&key)?;
+        if !node.creation_seen {
+            let came_in = !node.born_down;
+            self.party(key, channel, ts, 1);
+            if came_in {
+                self.exten(key, channel, ts, 1);
+            }
+        }
+        self.observe(key, channel, ts);
+        Some(key)
+    }
+
+    fn party(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp, rank: u8) {
+        let (number, name) = (channel.caller.number.as_ref().into(), channel.caller.name.as_ref().into());
+        self.input(key, ts, Input::Party { rank, number, name });
+    }
+
+    fn exten(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp, rank: u8) {
+        let exten = channel.dialplan.exten.as_ref().into();
+        let context = channel.dialplan.context.as_ref().into();
+        self.input(key, ts, Input::Exten { rank, exten, context });
+    }
+
+    /// What every event's channel object tells: the earliest moment counts.
+    fn observe(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp) {
+        let epoch = self.epoch;
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        node.epoch = epoch;
+        node.last = node.last.max(ts);
+        let earlier = |slot: &mut Option<Timestamp>| {
+            let news = slot.is_none_or(|was| ts < was);
+            if news {
+                *slot = Some(ts);
+            }
+            news
+        };
+        let state = ChannelState::of(&channel.state);
+        let news = match state {
+            ChannelState::Up => earlier(&mut node.up),
+            ChannelState::Ringing => earlier(&mut node.ringing),
+            ChannelState::Ring | ChannelState::Down | ChannelState::Other => false,
+        };
+        let app = match AppKind::of(&channel.dialplan.app_name) {
+            Some(AppKind::Queue) => earlier(&mut node.queue).then_some(AppKind::Queue),
+            Some(AppKind::Voicemail) => earlier(&mut node.voicemail).then_some(AppKind::Voicemail),
+            None => None,
+        };
+        let protocol = !node.protocol_seen && !channel.protocol_id.is_empty();
+        node.protocol_seen |= protocol;
+        let runs = !matches!(&*channel.dialplan.exten, "" | "s") && !channel.dialplan.app_name.starts_with("AppDial");
+        let exten = node.born_down && runs && &*channel.dialplan.app_name != "AppQueue" && earlier(&mut node.exten);
+        if news {
+            self.input(key, ts, Input::State(state));
+        }
+        if let Some(app) = app {
+            self.input(key, ts, Input::App(app));
+        }
+        if protocol {
+            self.input(key, ts, Input::Protocol(channel.protocol_id.as_ref().into()));
+        }
+        if exten {
+            self.exten(key, channel, ts, 1);
+        }
+    }
+
+    pub(super) fn find_or_open(&mut self, channel: &Channel<'_>, position: u64) -> Option<(ChanKey, bool)> {
+        let created: Timestamp = channel.creationtime.parse().ok()?;
+        if let Some(key) = self.ids.get(&*channel.id).copied() {
+            let node = self.nodes.get(&key)?;
+            match created.cmp(&node.created) {
+                std::cmp::Ordering::Equal => return Some((key, false)),
+                // A late event of an earlier channel of the same id.
+                std::cmp::Ordering::Less => return None,
+                // The id is used again: what was there is over, whatever we saw of it.
+                std::cmp::Ordering::Greater if !node.ended => {
+                    let last = node.last;
+                    self.input(key, last, Input::Vanished);
+                    self.ended(key);
+                }
+                std::cmp::Ordering::Greater => {}
+            }
+        }
+        if self.tombs.contains(&tomb(&channel.id, created)) {
+            return None;
+        }
+        Some((self.open(channel, created, position), true))
+    }
+
+    fn open(&mut self, channel: &Channel<'_>, created: Timestamp, position: u64) -> ChanKey {
+        let key = ChanKey(self.next);
+        self.next += 1;
+        let id: Arc<str> = Arc::from(&*channel.id);
+        let kind = ChanKind::of(&channel.name);
+        self.out.opened.push(Opening { key, id: id.clone(), name: channel.name.as_ref().into(), kind, created });
+        self.ids.insert(id.clone(), key);
+        self.births.push_back((position, key));
+        let node = Node {
+            id,
+            created,
+            kind,
+            links: Links::default(),
+            // Which it was is read off the first object that shows it; a dialled channel never shows `Ring`.
+            born_down: &*channel.state != "Ring" && channel.dialplan.app_name.is_empty() | made_by_asterisk(channel),
+            creation_seen: false,
+            protocol_seen: false,
+            retired: false,
+            exten: None,
+            queue: None,
+            voicemail: None,
+            up: None,
+            ringing: None,
+            last: created,
+            ended: false,
+            epoch: self.epoch,
+            stays: Box::default(),
+        };
+        self.nodes.insert(key, node);
+        if kind.is_local() {
+            self.pair(key, kind, local_base(&channel.name), created);
+        }
+        key
+    }
+}
+
+/// Whether the channel object shows one that Asterisk made, rather than one that came in.
+fn made_by_asterisk(channel: &Channel<'_>) -> bool {
+    channel.dialplan.app_name.starts_with("AppDial")
+        || &*channel.dialplan.app_name == "AppQueue"
+        || &*channel.state == "Down"
+}

@@ -1,0 +1,107 @@
+//! Holding the application for a while: the event socket stays open, and each channel that enters goes on in the
+//! dialplan at once, so that no caller waits for doctor.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::events::{self, Entered};
+use crate::actors::ari_http::{AriClient, AriHttp, Socket};
+use crate::ari::outcome::Outcome;
+use crate::ari::request::{ChannelAction, ContinueAt, Request};
+
+/// Connections for continuing channels.
+const CONNECTIONS: usize = 2;
+/// How long the farewell may take; what entered meanwhile is still continued.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What was seen by the socket first.
+pub(super) enum Seen {
+    /// A channel entered; what became of continuing it.
+    Call(Entered, Outcome),
+    /// The socket can't tell any more; why.
+    End(String),
+}
+
+/// The application, held by doctor.
+pub(super) struct Held {
+    seen: mpsc::Receiver<Seen>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Held {
+    /// Holds it from now on.
+    pub(super) fn new(http: &AriHttp, socket: Socket) -> Self {
+        // One is enough: only the first is told of.
+        let (tell, seen) = mpsc::channel(1);
+        let (stop, stopped) = oneshot::channel();
+        let holder = Holder { app: http.app().to_owned(), client: http.client(CONNECTIONS), socket, tell };
+        Self { seen, stop, task: actix::spawn(holder.run(stopped)) }
+    }
+
+    /// The first call, or why there can't be one any more; `None` when nothing came in time.
+    pub(super) async fn wait(&mut self, limit: Duration) -> Option<Seen> {
+        tokio::time::timeout(limit, self.seen.recv()).await.ok().flatten()
+    }
+
+    /// Gives the application back.
+    pub(super) async fn release(self) {
+        drop(self.stop);
+        // The task has a limit of its own; a failure of it has nothing more to say.
+        let _ = self.task.await;
+    }
+}
+
+struct Holder {
+    app: String,
+    client: AriClient,
+    socket: Socket,
+    tell: mpsc::Sender<Seen>,
+}
+
+impl Holder {
+    async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+        let end = loop {
+            tokio::select! {
+                _ = &mut stopped => break None,
+                message = self.socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => {
+                        if events::replaced(&text, &self.app) {
+                            break Some("another client took the application".to_owned());
+                        }
+                        self.text(&text).await;
+                    }
+                    Some(Ok(Message::Close(_))) | None => break Some("Asterisk closed the event socket".to_owned()),
+                    Some(Err(error)) => break Some(format!("the event socket failed: {error}")),
+                    Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                },
+            }
+        };
+        if let Some(reason) = end {
+            // Full when a call was told of before: then nobody asks for this.
+            let _ = self.tell.try_send(Seen::End(reason));
+        }
+        // Channels that entered before Asterisk saw our close go on as well.
+        let farewell = async {
+            let _ = self.socket.close(None).await;
+            while let Some(Ok(message)) = self.socket.next().await {
+                if let Message::Text(text) = message {
+                    self.text(&text).await;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(CLOSE_LIMIT, farewell).await;
+    }
+
+    async fn text(&mut self, text: &str) {
+        let Some(entered) = events::entered(text, &self.app) else { return };
+        let go_on = ChannelAction::Continue(ContinueAt::default());
+        let answer = self.client.ask(&Request::channel(entered.channel.as_str(), go_on)).await;
+        // Full when a call was told of before.
+        let _ = self.tell.try_send(Seen::Call(entered, answer.outcome));
+    }
+}
