@@ -1,8 +1,9 @@
 //! The book of open calls: facts come in, rows that changed come out.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use super::facts::{ChanFacts, Fact};
 use super::fold::{CallRow, LegRow, LineRules, fold_call};
@@ -85,6 +86,8 @@ struct Written {
     callee: Option<String>,
     over: bool,
     rings: bool,
+    /// See [`shown`].
+    shown: u64,
 }
 
 /// All channels and calls of one node that are open, or ended a short while ago.
@@ -253,6 +256,7 @@ impl Book {
             callee: row.callee_number.clone(),
             over: row.ended_at.is_some(),
             rings: row.rings,
+            shown: shown(&row),
         };
         let Some(call) = self.calls.get_mut(&key) else { return };
         let kinds = kinds(call.written.as_ref(), &now);
@@ -294,6 +298,18 @@ impl Book {
     }
 }
 
+/// A hash of everything in a row that a follower sees of it; times that run on by themselves are left out. A call that is
+/// talking changes its row with almost every event, and nobody needs to hear of that.
+fn shown(row: &CallRow) -> u64 {
+    let mut hasher = FxHasher::default();
+    let numbers = (&row.caller_number, &row.caller_name, &row.dialed_number, &row.callee_number, &row.callee_name);
+    let kinds = (row.status.as_str(), row.answered_kind.map(|k| k.as_str()), row.direction.map(|d| d.as_str()));
+    let end =
+        (row.ended_at, row.ended_by.map(|b| b.as_str()), row.cause, row.talk_ms.filter(|_| row.ended_at.is_some()));
+    (numbers, kinds, row.started_at, row.answered_at, end, row.incomplete, row.legs).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What a follower is told of the step from one row to the next.
 fn kinds(before: Option<&Written>, now: &Written) -> Vec<ChangeKind> {
     let mut kinds = Vec::new();
@@ -312,7 +328,7 @@ fn kinds(before: Option<&Written>, now: &Written) -> Vec<ChangeKind> {
     }
     if now.over && before.is_none_or(|b| !b.over) {
         kinds.push(ChangeKind::Ended);
-    } else if kinds.is_empty() {
+    } else if kinds.is_empty() && before.is_none_or(|b| b.shown != now.shown) {
         kinds.push(ChangeKind::Updated);
     }
     kinds
