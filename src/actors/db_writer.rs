@@ -214,7 +214,7 @@ impl DbWriter {
         if self.prepared.is_none() {
             self.prepared = self.prepare();
         }
-        let Some(prepared) = self.prepared.take() else { return };
+        let Some(mut prepared) = self.prepared.take() else { return };
         let begun = Instant::now();
         match prepared.write(&mut self.connection) {
             Ok(()) => {
@@ -260,7 +260,7 @@ impl DbWriter {
         self.view.last_batch_events = prepared.events();
         self.view.events += prepared.events() as u64;
         for told in prepared.told() {
-            story::tell(&told.stream, &told.change, told.row.as_ref());
+            story::tell(&told.stream, &told.change, told.row.as_deref());
             match told.change.kind {
                 crate::call::ChangeKind::Started => self.view.calls += 1,
                 crate::call::ChangeKind::Ended => self.view.calls_ended += 1,

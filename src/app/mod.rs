@@ -4,6 +4,7 @@
 //! Stop: sockets closed, what is in the journals committed, HTTP closed. A tree that fails is started again in
 //! the same process; one that keeps failing ends it, for the system's own supervisor.
 
+mod demo;
 mod replay;
 mod signals;
 
@@ -19,6 +20,7 @@ use crate::config::{Config, Loaded};
 use crate::db::pool::ReadPool;
 use crate::http;
 use crate::telemetry::Telemetry;
+pub use demo::{Demo, DemoError, DemoOptions};
 pub use replay::{Replayed, replay};
 use signals::{Signal, Signals};
 
@@ -28,6 +30,28 @@ const MAX_FAILURES: usize = 5;
 const FAILURE_SPAN: Duration = Duration::from_secs(60);
 /// How long the whole shutdown may take.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(4_500);
+
+/// Who runs the service.
+#[derive(Clone, Copy, Debug)]
+enum Run {
+    /// `callcenter serve`: until it is told to stop, and SIGHUP reads the configuration again.
+    Service,
+    /// `callcenter demo`: its configuration is its own, and it may end by itself.
+    Demo {
+        /// When.
+        ends_at: Option<Instant>,
+    },
+}
+
+impl Run {
+    /// Returns when the run is over by itself.
+    async fn over(self) {
+        match self {
+            Self::Demo { ends_at: Some(at) } => tokio::time::sleep_until(at.into()).await,
+            Self::Demo { ends_at: None } | Self::Service => std::future::pending().await,
+        }
+    }
+}
 
 /// How a run of the service ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,10 +88,14 @@ pub enum ServeError {
 ///
 /// # Errors
 /// When it can't be started, or fails again and again; each says what to do.
-pub fn serve(mut loaded: Loaded, telemetry: &Telemetry) -> Result<(), ServeError> {
+pub fn serve(loaded: Loaded, telemetry: &Telemetry) -> Result<(), ServeError> {
+    serve_as(Run::Service, loaded, Some(telemetry))
+}
+
+fn serve_as(how: Run, mut loaded: Loaded, telemetry: Option<&Telemetry>) -> Result<(), ServeError> {
     let mut failures: Vec<Instant> = Vec::new();
     loop {
-        match System::new().block_on(run(&mut loaded, telemetry))? {
+        match System::new().block_on(run(how, &mut loaded, telemetry))? {
             Ended::Stopped => return Ok(()),
             Ended::Failed(reason) => {
                 failures.retain(|at| at.elapsed() < FAILURE_SPAN);
@@ -81,7 +109,7 @@ pub fn serve(mut loaded: Loaded, telemetry: &Telemetry) -> Result<(), ServeError
     }
 }
 
-async fn run(loaded: &mut Loaded, telemetry: &Telemetry) -> Result<Ended, ServeError> {
+async fn run(how: Run, loaded: &mut Loaded, telemetry: Option<&Telemetry>) -> Result<Ended, ServeError> {
     let config = loaded.config.clone();
     say_what_is_in_force(loaded);
     let lines = Lines::new(&config.lines).map_err(|e| ServeError::Database(e.to_string()))?;
@@ -105,8 +133,12 @@ async fn run(loaded: &mut Loaded, telemetry: &Telemetry) -> Result<Ended, ServeE
     let ended = loop {
         tokio::select! {
             reason = failures.recv() => break Ended::Failed(reason.unwrap_or_default()),
+            () = how.over() => {
+                info!("the time is over: stops in order; a signal stops at once");
+                break Ended::Stopped;
+            }
             signal = signals.next() => match signal {
-                Signal::Reload => reload(loaded, telemetry, &supervisor),
+                Signal::Reload => reload(how, loaded, telemetry, &supervisor),
                 Signal::Stop(name) => {
                     info!("{name}: stops in order; a second signal stops at once");
                     break Ended::Stopped;
@@ -150,7 +182,10 @@ fn say_what_is_in_force(loaded: &Loaded) {
 }
 
 /// SIGHUP: takes what may change while running; a wrong configuration changes nothing.
-fn reload(loaded: &mut Loaded, telemetry: &Telemetry, supervisor: &Addr<Supervisor>) {
+fn reload(how: Run, loaded: &mut Loaded, telemetry: Option<&Telemetry>, supervisor: &Addr<Supervisor>) {
+    if let Run::Demo { .. } = how {
+        return info!("SIGHUP: the demo has a configuration of its own, which stays");
+    }
     let new = match loaded.reload().accept() {
         Ok(new) => new,
         Err(refused) => return error!("SIGHUP: the configuration is refused, what was in force stays: {refused}"),
@@ -163,7 +198,7 @@ fn reload(loaded: &mut Loaded, telemetry: &Telemetry, supervisor: &Addr<Supervis
         return info!("SIGHUP: nothing else has changed");
     }
     let config = loaded.config.with_reloadable(&new.config);
-    if let Err(error) = telemetry.set_level(&config.log.level) {
+    if let Some(Err(error)) = telemetry.map(|log| log.set_level(&config.log.level)) {
         error!("SIGHUP: {error}");
     }
     info!("SIGHUP: in force now: {}", changes.reloadable.join(", "));

@@ -1,8 +1,9 @@
 //! The book of open calls: facts come in, rows that changed come out.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use super::facts::{ChanFacts, Fact};
 use super::fold::{CallRow, LegRow, LineRules, fold_call};
@@ -89,6 +90,8 @@ struct Written {
     rings: bool,
     /// Digest of the whole row.
     digest: u64,
+    /// See [`shown`].
+    shown: u64,
 }
 
 /// All channels and calls of one node that are open, or ended a short while ago.
@@ -255,6 +258,7 @@ impl Book {
             over: row.ended_at.is_some(),
             rings: row.rings,
             digest: digest(&row),
+            shown: shown(&row),
         };
         let Some(call) = self.calls.get_mut(&key) else { return };
         let same = call.written.as_ref().is_some_and(|before| before.digest == now.digest);
@@ -311,6 +315,18 @@ fn digest(row: &impl std::hash::Hash) -> u64 {
     BuildHasherDefault::<rustc_hash::FxHasher>::default().hash_one(row)
 }
 
+/// A hash of everything in a row that a follower sees of it; times that run on by themselves are left out. A call that is
+/// talking changes its row with almost every event, and nobody needs to hear of that.
+fn shown(row: &CallRow) -> u64 {
+    let mut hasher = FxHasher::default();
+    let numbers = (&row.caller_number, &row.caller_name, &row.dialed_number, &row.callee_number, &row.callee_name);
+    let kinds = (row.status.as_str(), row.answered_kind.map(|k| k.as_str()), row.direction.map(|d| d.as_str()));
+    let end =
+        (row.ended_at, row.ended_by.map(|b| b.as_str()), row.cause, row.talk_ms.filter(|_| row.ended_at.is_some()));
+    (numbers, kinds, row.started_at, row.answered_at, end, row.incomplete, row.legs).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What a follower is told of the step from one row to the next.
 fn kinds(before: Option<&Written>, now: &Written) -> Vec<ChangeKind> {
     let mut kinds = Vec::new();
@@ -329,7 +345,7 @@ fn kinds(before: Option<&Written>, now: &Written) -> Vec<ChangeKind> {
     }
     if now.over && before.is_none_or(|b| !b.over) {
         kinds.push(ChangeKind::Ended);
-    } else if kinds.is_empty() {
+    } else if kinds.is_empty() && before.is_none_or(|b| b.shown != now.shown) {
         kinds.push(ChangeKind::Updated);
     }
     kinds

@@ -1,12 +1,13 @@
 //! `callcenter demo`: the service against a simulated Asterisk.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::Exit;
+use crate::app::{Demo, DemoOptions};
 use crate::config::Loaded;
-use crate::telemetry::Telemetry;
 
 /// What it does, for its long help.
 pub(super) const ABOUT: &str = "\
@@ -34,7 +35,18 @@ pub struct DemoArgs {
 }
 
 /// Runs until the time is over or it is told to stop.
-pub(super) fn run(_args: DemoArgs, _loaded: Loaded, _telemetry: Telemetry) -> Exit {
-    eprintln!("demo is not part of this build");
-    Exit::Failed
+pub(super) fn run(args: DemoArgs, loaded: Loaded) -> Exit {
+    let options = DemoOptions {
+        calls_per_minute: args.rate,
+        lasts: args.seconds.map(Duration::from_secs),
+        database: args.db,
+        port: args.port,
+    };
+    match Demo::start(&options, loaded).and_then(|demo| demo.serve()) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            tracing::error!("{error}");
+            Exit::Failed
+        }
+    }
 }

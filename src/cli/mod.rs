@@ -130,7 +130,7 @@ fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
     match command {
         Command::Serve(args) => serve::run(args, loaded, telemetry),
         Command::Doctor(args) => doctor::run(args, loaded),
-        Command::Demo(args) => demo::run(args, loaded, telemetry),
+        Command::Demo(args) => demo::run(args, loaded),
         Command::Replay(args) => replay::run(args, loaded),
         Command::Record(args) => record::run(args, loaded),
         // These two need neither and are answered before; here only so that a new command can't be forgotten.

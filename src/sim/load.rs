@@ -59,6 +59,8 @@ pub struct LoadPlan {
     pub seed: u64,
     /// How long to wait after the WebSocket's handshake before the first event, so that the client can set its filter.
     pub settle: Duration,
+    /// Nothing more is sent once the last call has begun: what lives then stays open.
+    pub leave_open: bool,
 }
 
 impl Default for LoadPlan {
@@ -73,6 +75,7 @@ impl Default for LoadPlan {
             without: Vec::new(),
             seed: 1,
             settle: Duration::ZERO,
+            leave_open: false,
         }
     }
 }
@@ -80,7 +83,7 @@ impl Default for LoadPlan {
 /// What was sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadReport {
-    /// Calls, all of them to their end.
+    /// Calls that went to their end: all of them, but for those that `LoadPlan::leave_open` leaves.
     pub calls: u64,
     /// Frames.
     pub events: u64,
@@ -164,6 +167,9 @@ impl LoadStream {
     /// The next event: when it is due in call time (milliseconds since 1970), and its text. `None` at the end.
     pub fn next_event(&mut self) -> Option<(i64, String)> {
         loop {
+            if self.plan.leave_open && self.begun == self.plan.calls {
+                return None;
+            }
             let arrival = (self.begun < self.plan.calls).then(|| self.start + (self.gap * self.begun as f64) as i64);
             match (self.due.peek(), arrival) {
                 (Some(Reverse((at, _))), Some(begin)) if *at <= begin => {}

@@ -1,6 +1,7 @@
 //! The one integration test binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod demo;
 mod docs;
 mod doctor;
 mod kit;
@@ -9,4 +10,5 @@ mod layers;
 mod live;
 mod record;
 mod replay;
+mod sim_load;
 mod style;

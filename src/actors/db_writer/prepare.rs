@@ -4,8 +4,10 @@
 //! as often as it takes.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use diesel::SqliteConnection;
+use rustc_hash::FxHashMap;
 use tracing::warn;
 
 use super::{DbWriter, StreamState, rows};
@@ -21,7 +23,7 @@ use crate::model::{CallUid, NodeId};
 pub(super) struct Told {
     pub(super) stream: Stream,
     pub(super) change: CallChange,
-    pub(super) row: Option<CallRow>,
+    pub(super) row: Option<Arc<CallRow>>,
 }
 
 /// One batch with everything that it leads to but the text of its events, which is borrowed when it is written.
@@ -61,13 +63,19 @@ impl Prepared {
     }
 
     /// Writes it in one transaction.
-    pub(super) fn write(&self, connection: &mut SqliteConnection) -> Result<(), WriteError> {
+    pub(super) fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), WriteError> {
         if !self.writes() {
             return Ok(());
         }
+        // The rows are lent to the batch, not copied: a full transaction has thousands of them.
+        let rows: Vec<Part<'static>> = self.preps.iter_mut().map(|p| std::mem::take(&mut p.part)).collect();
         let texts: Vec<Vec<Cow<'_, str>>> = self.preps.iter().map(Prep::texts).collect();
-        let parts = self.preps.iter().zip(&texts).filter(|(p, _)| !p.batch.rebuilds).map(|(p, t)| p.part(t)).collect();
-        db::batch::write(connection, &Batch { parts }).map(drop)
+        let parts = self.preps.iter().zip(&texts).zip(rows).map(|((p, t), rows)| p.part(t, rows)).collect();
+        let batch = Batch { parts };
+        let written = db::batch::write(connection, &batch).map(drop);
+        let rows: Vec<Part<'static>> = batch.parts.into_iter().map(rows_of).collect();
+        self.preps.iter_mut().zip(rows).for_each(|(p, rows)| p.part = rows);
+        written
     }
 }
 
@@ -79,7 +87,10 @@ impl Prep {
         self.batch.events.iter().take(self.seqs.len()).map(|e| compact_body(text(&e.body))).collect()
     }
 
-    fn part<'a>(&'a self, texts: &'a [Cow<'a, str>]) -> Part<'a> {
+    fn part<'a>(&'a self, texts: &'a [Cow<'a, str>], rows: Part<'static>) -> Part<'a> {
+        if self.batch.rebuilds {
+            return rows;
+        }
         let node = self.batch.stream.node.as_str();
         let events = self.batch.events.iter().zip(&self.seqs).zip(texts).map(|((event, (seq, prev)), body)| NewEvent {
             seq: *seq,
@@ -93,7 +104,7 @@ impl Prep {
         });
         // A batch without entries (an actor failed) leads to rows, but no further.
         let advances = self.batch.end > self.from;
-        Part { events: events.collect(), advance: advances.then(|| self.advance()), ..self.part.clone() }
+        Part { events: events.collect(), advance: advances.then(|| self.advance()), ..rows }
     }
 
     fn advance(&self) -> Advance {
@@ -108,6 +119,25 @@ impl Prep {
                 updated_at: self.batch.received,
             },
         }
+    }
+}
+
+/// A part without what is borrowed.
+fn rows_of(part: Part<'_>) -> Part<'static> {
+    let Part { advance: _, events: _, calls, legs, recordings, merges, endpoints, gaps, commands, replies, changes } =
+        part;
+    Part {
+        advance: None,
+        events: Vec::new(),
+        calls,
+        legs,
+        recordings,
+        merges,
+        endpoints,
+        gaps,
+        commands,
+        replies,
+        changes,
     }
 }
 
@@ -251,9 +281,11 @@ fn fill(prep: &mut Prep, folded: Folded, lines: &dyn LineRules, told: &mut Vec<T
             rows::leg(&node, &uid, leg, e164)
         })
         .collect();
+    let calls: Vec<Arc<CallRow>> = folded.calls.into_iter().map(Arc::new).collect();
+    let by_uid: FxHashMap<&str, &Arc<CallRow>> = calls.iter().map(|row| (row.uid.as_str(), row)).collect();
     for change in folded.changes {
-        let row = folded.calls.iter().find(|row| row.uid == change.uid).cloned();
-        prep.part.changes.push(rows::change(&node, &change, row.as_ref()));
+        let row = by_uid.get(change.uid.as_str()).map(|row| Arc::clone(row));
+        prep.part.changes.push(rows::change(&node, &change, row.as_deref()));
         if let (None, Some(survivor)) = (&row, &change.survivor) {
             prep.part.merges.push(db::calls::Merge {
                 gone: CallUid::from_stored(&change.uid),
