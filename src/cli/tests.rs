@@ -89,7 +89,7 @@ fn check_shows_each_key_with_its_source() {
         "asterisk[1].password = (set)   # from environment variable ARI_PASSWORD",
         "asterisk[1].ca_file = (not set)   # default",
         "lines.trunks = [\"a\", \"b\"]   # from environment variable CALLCENTER_LINES_TRUNKS",
-        "database.batch_rows = 4096   # default",
+        "database.busy_timeout_ms = 5000   # default",
         "# variables used: ARI_PASSWORD, ARI_URL, CALLCENTER_LINES_TRUNKS",
         "The configuration is right.",
     ] {

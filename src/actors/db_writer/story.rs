@@ -30,7 +30,7 @@ fn tell_at(now: bool, stream: &Stream, change: &CallChange, row: Option<&CallRow
     let shown = |number: &Option<String>| number.clone().unwrap_or_else(|| "?".into());
     let (from, to) = (shown(&row.caller_number), shown(&row.dialed_number));
     match change.kind {
-        ChangeKind::Started => say!(now, %node, %call, "new call {from} -> {to}"),
+        ChangeKind::Started => say!(now, %node, %call, "new call {from} -> {to}, channel {}", channel_of(call)),
         ChangeKind::Ringing => say!(now, %node, %call, "{from} -> {to}: ringing"),
         ChangeKind::Answered => {
             let by = row.callee_number.clone().or(row.answered_kind.map(|k| k.to_string())).unwrap_or_default();
@@ -54,4 +54,10 @@ fn tell_at(now: bool, stream: &Stream, change: &CallChange, row: Option<&CallRow
 fn seconds(ms: Option<i64>) -> String {
     let ms = ms.unwrap_or(0);
     format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
+/// The origin's channel id in a uid: `node/channel/milliseconds`.
+fn channel_of(uid: &str) -> &str {
+    let rest = uid.split_once('/').map_or(uid, |(_, rest)| rest);
+    rest.rsplit_once('/').map_or(rest, |(id, _)| id)
 }
