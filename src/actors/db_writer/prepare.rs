@@ -272,13 +272,13 @@ fn path_and_query(path: &str, query: &[(String, String)]) -> String {
 /// Puts the folded rows into the part, and notes what to tell.
 fn fill(prep: &mut Prep, folded: Folded, lines: &dyn LineRules, told: &mut Vec<Told>) {
     let (stream, node) = (prep.batch.stream.clone(), prep.batch.stream.node.clone());
-    prep.part.calls = folded.calls.iter().map(|row| rows::call(&node, row)).collect();
+    prep.part.calls = folded.calls.iter().map(|row| db::calls::CallRow::of(&node, row.clone())).collect();
     prep.part.legs = folded
         .legs
         .into_iter()
         .map(|(uid, leg)| {
             let e164 = leg.number.as_deref().and_then(|n| lines.e164(n));
-            rows::leg(&node, &uid, leg, e164)
+            db::legs::LegRow::of(&node, &uid, e164, leg)
         })
         .collect();
     let calls: Vec<Arc<CallRow>> = folded.calls.into_iter().map(Arc::new).collect();

@@ -3,76 +3,12 @@
 use serde::Serialize;
 
 use crate::actors::batch::{EndpointState, GapRow, RecordingState, Stream};
-use crate::call::{CallChange, CallRow, LegRow};
-use crate::db::calls::CallRow as DbCall;
+use crate::call::{CallChange, CallRow};
 use crate::db::changes::NewChange;
 use crate::db::endpoints::EndpointRow;
 use crate::db::gaps::GapRow as DbGap;
-use crate::db::legs::LegRow as DbLeg;
 use crate::db::recordings::RecordingRow;
 use crate::model::{CallUid, NodeId, Timestamp};
-
-pub(super) fn call(node: &NodeId, row: &CallRow) -> DbCall {
-    DbCall {
-        uid: CallUid::from_stored(&row.uid),
-        node: node.clone(),
-        status: row.status,
-        direction: row.direction,
-        trunk: row.trunk.clone(),
-        did: row.did.clone(),
-        caller_number: row.caller_number.clone(),
-        caller_name: row.caller_name.clone(),
-        dialed_number: row.dialed_number.clone(),
-        callee_number: row.callee_number.clone(),
-        callee_name: row.callee_name.clone(),
-        answered_kind: row.answered_kind,
-        started_at: row.started_at,
-        answered_at: row.answered_at,
-        ended_at: row.ended_at,
-        wait_ms: row.wait_ms,
-        ring_ms: row.ring_ms,
-        talk_ms: row.talk_ms,
-        hold_ms: row.hold_ms,
-        ended_by: row.ended_by,
-        cause: row.cause,
-        sip_status: row.sip_status,
-        incomplete: row.incomplete,
-        created_at: row.started_at,
-        updated_at: row.updated_at,
-        caller_e164: row.caller_e164.clone(),
-        dialed_e164: row.dialed_e164.clone(),
-        callee_e164: row.callee_e164.clone(),
-        protocol_id: row.protocol_id.clone(),
-        legs: i32::try_from(row.legs).unwrap_or(i32::MAX),
-    }
-}
-
-pub(super) fn leg(node: &NodeId, call_uid: &str, row: LegRow, e164: Option<String>) -> DbLeg {
-    DbLeg {
-        call_uid: CallUid::from_stored(call_uid),
-        node: node.clone(),
-        channel_id: row.channel_id,
-        channel_created_at: row.channel_created_at,
-        stay: i32::try_from(row.stay).unwrap_or(i32::MAX),
-        channel_name: row.channel_name,
-        role: row.role.to_owned(),
-        endpoint: row.endpoint,
-        number: row.number,
-        name: row.name,
-        number_e164: e164,
-        dialed_by: row.dialed_by,
-        started_at: row.started_at,
-        ringing_at: row.ringing_at,
-        answered_at: row.answered_at,
-        ended_at: row.ended_at,
-        hold_ms: row.hold_ms,
-        cause: row.cause,
-        sip_status: row.sip_status,
-        protocol_id: row.protocol_id,
-        last_event_seq: row.last_event_seq,
-        updated_at: row.updated_at,
-    }
-}
 
 /// What followers of a call see of it in each change; empty fields are left out.
 #[derive(Serialize)]
