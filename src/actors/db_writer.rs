@@ -132,6 +132,8 @@ struct StreamState {
     early: BTreeMap<u64, Box<WriteBatch>>,
     end: u64,
     registry: Option<Recipient<Committed>>,
+    /// What was committed before the registry was known: it is told as soon as it is.
+    untold: Vec<Committed>,
     recordings: FxHashMap<String, (Timestamp, Option<CallUid>)>,
 }
 
@@ -272,9 +274,12 @@ impl DbWriter {
             }
         }
         for batch in prepared.into_batches() {
-            let Some(stream) = self.streams.get(&batch.stream) else { continue };
-            if let Some(registry) = &stream.registry {
-                registry.do_send(Committed { number: batch.number, end: batch.end, oldest_open: batch.oldest_open });
+            let Some(stream) = self.streams.get_mut(&batch.stream) else { continue };
+            let done = Committed { number: batch.number, end: batch.end, oldest_open: batch.oldest_open };
+            match &stream.registry {
+                Some(registry) => registry.do_send(done),
+                // At most `calls.max_batches`: a registry that hears nothing stops reading.
+                None => stream.untold.push(done),
             }
         }
     }
@@ -344,6 +349,7 @@ impl Handler<Attach> for DbWriter {
             early: BTreeMap::new(),
             end: start.oldest_open,
             registry: attach.registry,
+            untold: Vec::new(),
             recordings: FxHashMap::default(),
         };
         self.streams.insert(attach.stream, state);
@@ -364,6 +370,7 @@ impl Handler<Follow> for DbWriter {
 
     fn handle(&mut self, follow: Follow, _: &mut Self::Context) {
         if let Some(state) = self.streams.get_mut(&follow.stream) {
+            state.untold.drain(..).for_each(|done| follow.registry.do_send(done));
             state.registry = Some(follow.registry);
         }
     }
