@@ -273,8 +273,9 @@ impl<'a> Folding<'a> {
                 .filter(|m| m.chan.kind.is_local() == local)
                 .flat_map(|m| m.chan.hung_up.iter().map(move |at| (*at, m)))
                 .filter(|(at, m)| from.is_none_or(|from| *at >= from) && m.to.is_none_or(|to| *at <= to))
-                .min_by_key(|(at, m)| (*at, m.key))
+                .min_by_key(|(at, m)| (*at, m.calls(self.origin.key), m.key))
         };
+        // Halves of Local channels hang up one after another, within a millisecond perhaps: the far side began.
         Some(first(false).or_else(|| first(true)).map_or(EndedBy::System, |(_, m)| side(m)))
     }
 

@@ -337,7 +337,8 @@ impl Graph {
         let Some(node) = self.nodes.get_mut(&key) else { return };
         node.retired = true;
         self.out.retired.push(key);
-        let group = self.group(key);
+        // Rows of calls that met are folded from each other's channels: they are forgotten together.
+        let group = self.kin(key);
         if !group.iter().all(|k| self.nodes.get(k).is_none_or(|n| n.retired)) {
             return;
         }

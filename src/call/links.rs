@@ -278,6 +278,32 @@ impl Graph {
         group
     }
 
+    /// All channels whose rows need each other: those of a group, those that a transfer moved from or to it, and those
+    /// that met in a bridge. A room that is never empty would tie all its visitors together for ever: beyond the
+    /// bound only the group itself counts.
+    pub(super) fn kin(&self, key: ChanKey) -> Vec<ChanKey> {
+        let mut kin = vec![key];
+        let mut next = 0;
+        while let Some(key) = kin.get(next).copied() {
+            next += 1;
+            let Some(node) = self.nodes.get(&key) else { continue };
+            let visits = node.links.bridges.iter().filter_map(|b| self.bridges.0.get(b)).flatten().map(|v| v.key);
+            let moved = node.links.moves.iter().map(|(_, anchor, _)| *anchor);
+            let movers = self.moved.iter().copied().filter(|m| {
+                self.nodes.get(m).is_some_and(|n| n.links.moves.iter().any(|(_, anchor, _)| *anchor == key))
+            });
+            for other in node.links.ties.iter().copied().chain(visits).chain(moved).chain(movers) {
+                if !kin.contains(&other) {
+                    kin.push(other);
+                }
+            }
+            if kin.len() > MAX_GROUP {
+                return self.group(kin[0]);
+            }
+        }
+        kin
+    }
+
     /// The origin of a group: the earliest channel that nobody dialled; of a Local channel its first half.
     fn origin(&self, group: &[ChanKey]) -> Option<ChanKey> {
         let order = |key: &&ChanKey| {

@@ -154,7 +154,9 @@ impl View<'_> {
                 let paired = self.chans.get(&x.key).is_some_and(|c| c.pair == Some(y.key));
                 if x.bridge == y.bridge || x.key == y.key || paired {
                     let (from, to) = (group[a], group[b]);
-                    group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
+                    if from != to {
+                        group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
+                    }
                 }
             }
         }
