@@ -17,7 +17,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::open::MIGRATIONS;
 use super::space::{beside, length};
 
-/// `PRAGMA application_id` of our databases: "CCdr" (https://sqlite.org/pragma.html#pragma_application_id).
+/// `PRAGMA application_id` of our databases: "CCdr" (<https://sqlite.org/pragma.html#pragma_application_id>).
 pub const APPLICATION_ID: i32 = 0x4343_6472;
 
 /// Tables that are ours, with those of diesel's migrations.
@@ -177,7 +177,7 @@ fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Refusal {
     Refusal::Corrupt { path: path.into(), detail: error.to_string() }
 }
 
-/// `file:` URI of a path, for SQLite's options behind the question mark (https://sqlite.org/uri.html).
+/// `file:` URI of a path, for SQLite's options behind the question mark (<https://sqlite.org/uri.html>).
 pub(super) fn uri(path: &Path, options: &str) -> Result<String, Refusal> {
     /// What would end the path or begin an escape.
     const RESERVED: &AsciiSet = &CONTROLS.add(b'?').add(b'#').add(b'%').add(b' ');
