@@ -37,8 +37,9 @@ pub const JOURNAL: &str = "journal";
 /// The shortest and the longest wait before a batch that could not be written is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// How often retention looks whether it has something to do, and how long it rests after a whole sweep.
-const RETENTION_TICK: Duration = Duration::from_millis(250);
+/// How often the writer looks whether it is idle and has something to do then.
+const IDLE_TICK: Duration = Duration::from_millis(250);
+/// How long retention rests after a whole sweep.
 const RETENTION_REST: Duration = Duration::from_secs(3_600);
 
 /// Tells the writer who wants to know what of a stream is committed, and begins the stream anew.
@@ -147,6 +148,8 @@ pub struct DbWriter {
     queue: VecDeque<Box<WriteBatch>>,
     prepared: Option<Prepared>,
     next_seq: i64,
+    /// The next event's number when the heads of chains were written last.
+    heads_written: i64,
     flushing: bool,
     retry: Duration,
     sweep: Sweep,
@@ -174,6 +177,7 @@ impl DbWriter {
     pub fn open(config: &config::Database, lines: Lines) -> Result<Self, StartError> {
         let mut opened = db::open::open_write(config)?;
         let next_seq = db::events::next_seq(&mut opened.connection)?;
+        db::heads::repair(&mut opened.connection)?;
         let path = config.path.display();
         if opened.created {
             info!("database {path} made");
@@ -191,6 +195,7 @@ impl DbWriter {
             queue: VecDeque::new(),
             prepared: None,
             next_seq,
+            heads_written: next_seq,
             flushing: false,
             retry: RETRY.0,
             sweep: Sweep::default(),
@@ -259,7 +264,9 @@ impl DbWriter {
 
     fn committed(&mut self, prepared: Prepared) {
         self.view.transactions += u64::from(prepared.writes());
-        self.view.last_batch_events = prepared.events();
+        if prepared.events() > 0 {
+            self.view.last_batch_events = prepared.events();
+        }
         self.view.events += prepared.events() as u64;
         for told in prepared.told() {
             story::tell(&told.stream, &told.change, told.row.as_deref());
@@ -281,6 +288,14 @@ impl DbWriter {
                 // At most `calls.max_batches`: a registry that hears nothing stops reading.
                 None => stream.untold.push(done),
             }
+        }
+    }
+
+    /// Heads of chains that a full transaction left out, while nothing waits to be written.
+    fn write_heads(&mut self, ctx: &mut Context<Self>) {
+        if self.queue.is_empty() && self.prepared.is_none() {
+            self.prepared = self.prepare_heads();
+            self.flush(ctx);
         }
     }
 
@@ -322,7 +337,10 @@ impl Actor for DbWriter {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(1_024);
-        ctx.run_interval(RETENTION_TICK, |writer, _| writer.retain());
+        ctx.run_interval(IDLE_TICK, |writer, ctx| {
+            writer.write_heads(ctx);
+            writer.retain();
+        });
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -409,6 +427,7 @@ impl Handler<super::messages::Stop> for DbWriter {
     type Result = ();
 
     fn handle(&mut self, _: super::messages::Stop, ctx: &mut Self::Context) {
+        self.write_heads(ctx);
         ctx.stop();
     }
 }

@@ -53,6 +53,7 @@ pub fn replay(config: &Config, db: &Path, node: &str, app: &str, files: &[PathBu
         }
         let view = writer.send(WriterStatus).await.map_err(|e| e.to_string())?;
         (total.written, total.calls, total.open) = (view.events, view.calls, view.open_calls);
+        writer.send(crate::actors::messages::Stop).await.map_err(|e| e.to_string())?;
         io.stop();
         core.stop();
         Ok(total)

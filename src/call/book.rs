@@ -71,6 +71,17 @@ pub struct Folded {
     pub changes: Vec<CallChange>,
 }
 
+/// The newest event of a channel's chain in the raw log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainHead {
+    /// The channel's id.
+    pub channel_id: Arc<str>,
+    /// Its creation time.
+    pub created: Timestamp,
+    /// The event's number.
+    pub seq: i64,
+}
+
 /// What is remembered of a call beside its channels.
 #[derive(Debug, Default)]
 struct Call {
@@ -103,6 +114,10 @@ pub struct Book {
     calls: FxHashMap<ChanKey, Call>,
     dirty: FxHashSet<ChanKey>,
     forgotten: Vec<ChanKey>,
+    /// Channels whose chain has grown since its head was last given out.
+    grown: FxHashSet<ChanKey>,
+    /// The heads of those of them that are forgotten.
+    parted: Vec<ChainHead>,
 }
 
 impl Book {
@@ -115,6 +130,8 @@ impl Book {
             calls: FxHashMap::default(),
             dirty: FxHashSet::default(),
             forgotten: Vec::new(),
+            grown: FxHashSet::default(),
+            parted: Vec::new(),
         }
     }
 
@@ -123,18 +140,32 @@ impl Book {
         self.calls.values().filter(|c| c.written.as_ref().is_some_and(|w| !w.over)).count()
     }
 
-    /// The head of a channel's chain in the raw log.
-    pub fn last_event(&self, key: ChanKey) -> Option<i64> {
-        self.chans.get(&key)?.last_event
+    /// The newest event of a channel's chain, as the database has it.
+    pub fn resume_chain(&mut self, key: ChanKey, seq: i64) {
+        if let Some(chan) = self.chans.get_mut(&key) {
+            chan.last_event = Some(seq);
+        }
     }
 
-    /// Sets the head of a channel's chain in the raw log; returns the one before.
-    pub fn set_last_event(&mut self, key: ChanKey, seq: i64) -> Option<i64> {
-        let chan = self.chans.get_mut(&key)?;
-        let before = chan.last_event.replace(seq);
-        // The leg's row names the head: after a restart the chain goes on from there.
-        self.dirty.extend(chan.stays.iter().map(|s| s.call));
+    /// Adds an event to a channel's chain in the raw log; returns the one before it.
+    pub fn extend_chain(&mut self, key: ChanKey, seq: i64) -> Option<i64> {
+        let before = self.chans.get_mut(&key)?.last_event.replace(seq);
+        self.grown.insert(key);
         before
+    }
+
+    /// How many chains have grown since their heads were last given out, with a row or by [`Book::take_heads`].
+    pub fn grown_chains(&self) -> usize {
+        self.grown.len() + self.parted.len()
+    }
+
+    /// The heads of the chains that have grown. Most events change nothing but their chain: giving its head out apart
+    /// from the rows spares a row for each of them.
+    pub fn take_heads(&mut self) -> Vec<ChainHead> {
+        let mut heads = std::mem::take(&mut self.parted);
+        let grown = self.grown.drain().filter_map(|key| self.chans.get(&key));
+        heads.extend(grown.filter_map(head));
+        heads
     }
 
     /// A channel's id and creation time, by which older rows of it are found.
@@ -267,11 +298,14 @@ impl Book {
             folded.changes.push(CallChange { kind, uid: row.uid.clone(), at: row.updated_at, survivor: None });
         }
         call.written = Some(now);
-        let legs = legs.into_iter().map(|(key, leg)| (key, digest(&leg), leg));
+        let legs = legs.into_iter().map(|(key, mut leg)| (key, leg_digest(&mut leg), leg));
         let fresh: Vec<_> = legs.filter(|(key, digest, _)| !call.legs.contains(&(*key, *digest))).collect();
         for (key, digest, leg) in fresh {
             call.legs.retain(|(k, _)| *k != key);
             call.legs.push((key, digest));
+            if self.chans.get(&key).is_some_and(|chan| chan.stays.len() == 1) {
+                self.grown.remove(&key);
+            }
             folded.legs.push((row.uid.clone(), leg));
         }
         if !same {
@@ -285,6 +319,9 @@ impl Book {
 
     fn forget(&mut self, key: ChanKey) {
         let Some(chan) = self.chans.remove(&key) else { return };
+        if self.grown.remove(&key) {
+            self.parted.extend(head(&chan));
+        }
         for crossing in &chan.crossings {
             if let Some(members) = self.bridges.get_mut(&crossing.bridge) {
                 members.retain(|k| *k != key);
@@ -307,6 +344,19 @@ impl Book {
     pub fn live_channels(&self) -> usize {
         self.chans.values().filter(|c| c.kind != ChanKind::Hidden && c.ended().is_none()).count()
     }
+}
+
+/// The head of a channel's chain.
+fn head(chan: &ChanFacts) -> Option<ChainHead> {
+    chan.last_event.map(|seq| ChainHead { channel_id: chan.id.clone(), created: chan.created, seq })
+}
+
+/// Tells whether a leg's row is as it was, the head of its chain apart.
+fn leg_digest(leg: &mut LegRow) -> u64 {
+    let head = leg.last_event_seq.take();
+    let digest = digest(leg);
+    leg.last_event_seq = head;
+    digest
 }
 
 /// Tells whether a row is as it was.

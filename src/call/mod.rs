@@ -25,7 +25,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Book, CallChange, ChangeKind, Folded};
+pub use book::{Book, CallChange, ChainHead, ChangeKind, Folded};
 pub use facts::{AppKind, ChanFacts, Fact, Origin};
 pub use fold::{CallRow, LegRow, LineRules};
 pub use graph::{Graph, GraphLimits, Out};

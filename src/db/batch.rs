@@ -14,6 +14,7 @@ use super::commands::{self, NewCommand, ReplyRow};
 use super::endpoints::{self, EndpointRow};
 use super::events::{self, NewEvent};
 use super::gaps::{self, GapRow};
+use super::heads::{self, LegHead};
 use super::legs::{self, LegRow};
 use super::positions::{self, Position};
 use super::recordings::{self, RecordingRow};
@@ -37,6 +38,8 @@ pub struct Part<'a> {
     pub calls: Vec<CallRow>,
     /// Legs that changed, each whole.
     pub legs: Vec<LegRow>,
+    /// Legs of which only the chain of events has grown.
+    pub heads: Vec<LegHead>,
     /// Recordings that changed, each whole.
     pub recordings: Vec<RecordingRow>,
     /// Rows that turned out to be one call; carried out after calls, legs and recordings are written.
@@ -166,6 +169,7 @@ fn write_part(conn: &mut SqliteConnection, part: &Part<'_>, given: i64, done: &m
 fn write_rows(conn: &mut SqliteConnection, part: &Part<'_>) -> QueryResult<()> {
     part.calls.iter().try_for_each(|row| calls::upsert(conn, row))?;
     part.legs.iter().try_for_each(|row| legs::upsert(conn, row))?;
+    part.heads.iter().try_for_each(|head| heads::advance(conn, head))?;
     part.recordings.iter().try_for_each(|row| recordings::upsert(conn, row))?;
     part.merges.iter().try_for_each(|merge| calls::merge(conn, merge))?;
     part.endpoints.iter().try_for_each(|row| endpoints::upsert(conn, row))?;

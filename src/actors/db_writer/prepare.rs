@@ -17,7 +17,11 @@ use crate::db;
 use crate::db::batch::{Advance, Batch, Part, WriteError};
 use crate::db::compact::compact_body;
 use crate::db::events::NewEvent;
+use crate::db::heads::LegHead;
 use crate::model::{CallUid, NodeId};
+
+/// A transaction with fewer events than this also writes the heads of chains: there is time for it.
+const FEW: usize = 512;
 
 /// A change to be told once it is committed.
 pub(super) struct Told {
@@ -37,6 +41,8 @@ struct Prep {
 /// One transaction.
 pub(super) struct Prepared {
     preps: Vec<Prep>,
+    /// Heads of chains that have grown, of any stream.
+    heads: Vec<LegHead>,
     told: Vec<Told>,
 }
 
@@ -51,7 +57,7 @@ impl Prepared {
 
     /// Whether there is anything to write: a rebuild writes nothing.
     pub(super) fn writes(&self) -> bool {
-        self.preps.iter().any(|p| !p.batch.rebuilds)
+        !self.heads.is_empty() || self.preps.iter().any(|p| !p.batch.rebuilds)
     }
 
     pub(super) fn told(&self) -> &[Told] {
@@ -70,9 +76,12 @@ impl Prepared {
         // The rows are lent to the batch, not copied: a full transaction has thousands of them.
         let rows: Vec<Part<'static>> = self.preps.iter_mut().map(|p| std::mem::take(&mut p.part)).collect();
         let texts: Vec<Vec<Cow<'_, str>>> = self.preps.iter().map(Prep::texts).collect();
-        let parts = self.preps.iter().zip(&texts).zip(rows).map(|((p, t), rows)| p.part(t, rows)).collect();
-        let batch = Batch { parts };
+        let mut parts: Vec<Part<'_>> =
+            self.preps.iter().zip(&texts).zip(rows).map(|((p, t), rows)| p.part(t, rows)).collect();
+        parts.push(Part { heads: std::mem::take(&mut self.heads), ..Part::default() });
+        let mut batch = Batch { parts };
         let written = db::batch::write(connection, &batch).map(drop);
+        self.heads = batch.parts.pop().map(|part| part.heads).unwrap_or_default();
         let rows: Vec<Part<'static>> = batch.parts.into_iter().map(rows_of).collect();
         self.preps.iter_mut().zip(rows).for_each(|(p, rows)| p.part = rows);
         written
@@ -124,13 +133,26 @@ impl Prep {
 
 /// A part without what is borrowed.
 fn rows_of(part: Part<'_>) -> Part<'static> {
-    let Part { advance: _, events: _, calls, legs, recordings, merges, endpoints, gaps, commands, replies, changes } =
-        part;
+    let Part {
+        advance: _,
+        events: _,
+        calls,
+        legs,
+        heads,
+        recordings,
+        merges,
+        endpoints,
+        gaps,
+        commands,
+        replies,
+        changes,
+    } = part;
     Part {
         advance: None,
         events: Vec::new(),
         calls,
         legs,
+        heads,
         recordings,
         merges,
         endpoints,
@@ -144,7 +166,7 @@ fn rows_of(part: Part<'_>) -> Part<'static> {
 impl DbWriter {
     /// Takes what waits, up to `database.batch_rows` events, and folds it.
     pub(super) fn prepare(&mut self) -> Option<Prepared> {
-        let mut prepared = Prepared { preps: Vec::new(), told: Vec::new() };
+        let mut prepared = Prepared { preps: Vec::new(), heads: Vec::new(), told: Vec::new() };
         let mut rows = 0;
         while rows < self.config.batch_rows {
             let Some(batch) = self.queue.pop_front() else { break };
@@ -163,7 +185,25 @@ impl DbWriter {
             let folded = state.book.fold(&self.lines);
             fill(prep, folded, &self.lines, &mut prepared.told);
         }
+        if prepared.events() < FEW || self.next_seq - self.heads_written >= db::heads::BEHIND {
+            prepared.heads = self.take_heads();
+        }
         (!prepared.preps.is_empty()).then_some(prepared)
+    }
+
+    /// A transaction of the heads alone that are not written yet, if there are any.
+    pub(super) fn prepare_heads(&mut self) -> Option<Prepared> {
+        let heads = self.take_heads();
+        (!heads.is_empty()).then_some(Prepared { preps: Vec::new(), heads, told: Vec::new() })
+    }
+
+    fn take_heads(&mut self) -> Vec<LegHead> {
+        self.heads_written = self.next_seq;
+        let of = |(stream, state): (&Stream, &mut StreamState)| {
+            let node = stream.node.clone();
+            state.book.take_heads().into_iter().map(move |head| LegHead { node: node.clone(), head })
+        };
+        self.streams.iter_mut().flat_map(of).collect()
     }
 
     fn prepare_one(&mut self, mut batch: Box<WriteBatch>) -> Option<Prep> {
@@ -181,7 +221,7 @@ impl DbWriter {
                         .flatten()
                 });
                 if let Some(head) = head {
-                    state.book.set_last_event(key, head);
+                    state.book.resume_chain(key, head);
                 }
             }
         }
@@ -196,7 +236,7 @@ impl DbWriter {
             for event in &batch.events {
                 let seq = self.next_seq;
                 self.next_seq += 1;
-                seqs.push((seq, event.chan.and_then(|key| state.book.set_last_event(key, seq))));
+                seqs.push((seq, event.chan.and_then(|key| state.book.extend_chain(key, seq))));
             }
             part.gaps = std::mem::take(&mut batch.gaps).into_iter().map(|g| rows::gap(&batch.stream, g)).collect();
             part.endpoints =

@@ -4,15 +4,22 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::{START, advance, call, change, commit, event, fresh, leg, node, uid};
+use crate::call::ChainHead;
 use crate::db::batch::{Batch, Part, WriteError, write};
 use crate::db::calls::{Merge, StoredCall};
 use crate::db::commands::{NewCommand, ReplyRow};
 use crate::db::endpoints::EndpointRow;
 use crate::db::gaps::GapRow;
+use crate::db::heads::LegHead;
 use crate::db::recordings::RecordingRow;
 use crate::db::trouble::Trouble;
 use crate::db::{events, positions, read, schema};
 use crate::model::{AnsweredKind, Direction, EndedBy, NodeId, Status};
+
+fn head(channel: &str, seq: i64) -> LegHead {
+    let head = ChainHead { channel_id: channel.into(), created: START.plus_millis(1_000), seq };
+    LegHead { node: node(), head }
+}
 
 fn gap(position: i64) -> GapRow {
     GapRow {
@@ -72,6 +79,7 @@ fn everything() -> Part<'static> {
         events: vec![event(1, Some("100"), None), event(2, None, None), event(3, Some("100"), Some(1))],
         calls: vec![call(1), call(2)],
         legs: vec![leg(1, "100"), leg(2, "102")],
+        heads: vec![head("100", 3)],
         recordings: vec![recording()],
         merges: Vec::new(),
         endpoints: vec![EndpointRow {
