@@ -29,7 +29,5 @@ pub mod trouble;
 mod upsert;
 mod values;
 
-pub use values::time_text;
-
 #[cfg(test)]
 mod tests;

@@ -77,7 +77,7 @@ read_by_words!(Status, Direction, AnsweredKind, EndedBy);
 
 impl ToSql<Text, Sqlite> for Timestamp {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(time_text(*self));
+        out.set_value(self.to_string());
         Ok(IsNull::No)
     }
 }
@@ -97,79 +97,5 @@ impl FromSql<Text, Sqlite> for NodeId {
 impl FromSql<Text, Sqlite> for CallUid {
     fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         Ok(Self::from_stored(&<String as FromSql<Text, Sqlite>>::from_sql(value)?))
-    }
-}
-
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
-
-/// The same text as `Timestamp`'s `Display` (a test holds that), without chrono's general machinery: each
-/// event row holds one, and this takes a tenth of the time.
-pub fn time_text(time: Timestamp) -> String {
-    let (day, ms) = (time.millis().div_euclid(DAY_MS), time.millis().rem_euclid(DAY_MS));
-    let (year, month, day) = civil_from_days(day);
-    if !(0..=9999).contains(&year) {
-        return time.to_string();
-    }
-    let mut text = *b"0000-00-00T00:00:00.000Z";
-    let mut put = |at: usize, digits: usize, number: i64| {
-        let mut rest = number;
-        for place in text[at..at + digits].iter_mut().rev() {
-            *place = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-    };
-    put(0, 4, year);
-    put(5, 2, month);
-    put(8, 2, day);
-    put(11, 2, ms / 3_600_000);
-    put(14, 2, ms / 60_000 % 60);
-    put(17, 2, ms / 1_000 % 60);
-    put(20, 3, ms % 1_000);
-    text.iter().copied().map(char::from).collect()
-}
-
-/// Year, month and day of the day that many days after 1970-01-01 in the Gregorian calendar.
-///
-/// The algorithm is Howard Hinnant's `civil_from_days` (howardhinnant.github.io/date_algorithms.html): years
-/// begin in March there, so that the leap day is the last of its year.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fast_text_is_the_models_text() {
-        let mut ms = -62_167_219_200_000i64; // the year 0
-        while ms < 253_402_300_800_000 {
-            let time = Timestamp::from_millis(ms);
-            assert_eq!(time_text(time), time.to_string());
-            ms += 86_399_999 * 31 + 7_654_321;
-        }
-        for ms in [i64::MIN, -1, 0, 951_782_399_999, 951_782_400_000, 4_107_542_400_000, i64::MAX] {
-            let time = Timestamp::from_millis(ms);
-            assert_eq!(time_text(time), time.to_string());
-        }
-    }
-
-    #[test]
-    fn texts_sort_as_the_moments_do() {
-        let texts: Vec<String> = [0i64, 1, 999, 1_000, 86_399_999, 86_400_000, 1_795_352_366_307]
-            .iter()
-            .map(|&ms| time_text(Timestamp::from_millis(ms)))
-            .collect();
-        assert!(texts.is_sorted());
     }
 }
