@@ -1,9 +1,8 @@
 //! Events: every type of Asterisk's API description; unknown types are kept by name.
 
-use serde::Deserialize;
-
 use super::bodies::*;
 use super::objects::Text;
+use super::whole::{Head, Nothing, Whole, likely_kind};
 use crate::model::Timestamp;
 
 /// One decoded frame.
@@ -39,16 +38,6 @@ pub enum DecodeError {
     Time(#[from] crate::model::ParseTimestampError),
 }
 
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow, default)]
-    timestamp: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    application: Text<'a>,
-}
-
 macro_rules! events {
     ($($(#[$meta:meta])* $name:ident $(($body:ident))?,)+) => {
         /// What happened.
@@ -72,17 +61,20 @@ macro_rules! events {
             }
         }
 
-        fn body<'a>(kind: &str, text: &'a str) -> Result<Event<'a>, serde_json::Error> {
+        /// Head and body of an event of this type.
+        fn whole<'a>(kind: &str, text: &'a str) -> Result<(Head<'a>, Event<'a>), serde_json::Error> {
             match kind {
                 $(stringify!($name) => events!(@decode text $name $($body)?),)+
-                _ => Ok(Event::Unknown),
+                _ => serde_json::from_str::<Whole<'a, Nothing>>(text).map(|w| (w.head, Event::Unknown)),
             }
         }
     };
     (@decode $text:ident $name:ident $body:ident) => {
-        serde_json::from_str::<$body<'a>>($text).map(|b| Event::$name(Box::new(b)))
+        serde_json::from_str::<Whole<'a, $body<'a>>>($text).map(|w| (w.head, Event::$name(Box::new(w.body))))
     };
-    (@decode $text:ident $name:ident) => { Ok(Event::$name) };
+    (@decode $text:ident $name:ident) => {
+        serde_json::from_str::<Whole<'a, Nothing>>($text).map(|w| (w.head, Event::$name))
+    };
     (@pattern $name:ident $body:ident) => { Event::$name(_) };
     (@pattern $name:ident) => { Event::$name };
 }
@@ -241,9 +233,18 @@ impl Event<'_> {
 /// # Errors
 /// When it is not JSON, has no `type`, or a known field has another type than described.
 pub fn decode(text: &str) -> Result<Frame<'_>, DecodeError> {
-    let head: Head<'_> = serde_json::from_str(text).map_err(DecodeError::NotAnEvent)?;
-    let timestamp = head.timestamp.as_deref().filter(|t| !t.is_empty()).map(str::parse).transpose()?;
-    let event =
-        body(&head.kind, text).map_err(|source| DecodeError::WrongFields { kind: head.kind.to_string(), source })?;
+    let at_once = likely_kind(text).and_then(|kind| whole(kind, text).ok().filter(|(head, _)| head.kind == kind));
+    let (head, event) = match at_once {
+        Some(found) => found,
+        None => by_head(text)?,
+    };
+    let timestamp = Some(&*head.timestamp).filter(|t| !t.is_empty()).map(str::parse).transpose()?;
     Ok(Frame { kind: head.kind, timestamp, application: head.application, event })
+}
+
+/// Reads the head alone, to know what the rest is.
+fn by_head(text: &str) -> Result<(Head<'_>, Event<'_>), DecodeError> {
+    let head: Whole<'_, Nothing> = serde_json::from_str(text).map_err(DecodeError::NotAnEvent)?;
+    let kind = head.head.kind;
+    whole(&kind, text).map_err(|source| DecodeError::WrongFields { kind: kind.to_string(), source })
 }

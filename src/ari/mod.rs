@@ -6,3 +6,4 @@ pub mod event;
 pub mod objects;
 pub mod outcome;
 pub mod request;
+mod whole;
