@@ -17,7 +17,8 @@ use crate::db;
 use crate::db::batch::{Advance, Batch, Part, WriteError};
 use crate::db::compact::compact_body;
 use crate::db::events::NewEvent;
-use crate::model::{CallUid, NodeId};
+use crate::db::recordings::RecordingRow;
+use crate::model::{CallUid, NodeId, Timestamp};
 
 /// A change to be told once it is committed.
 pub(super) struct Told {
@@ -141,6 +142,19 @@ fn rows_of(part: Part<'_>) -> Part<'static> {
     }
 }
 
+impl StreamState {
+    /// Folds what changed; recordings follow calls that turned out to be part of another.
+    fn fold(&mut self, lines: &dyn LineRules) -> Folded {
+        let folded = self.book.fold(lines);
+        for change in &folded.changes {
+            if let Some(survivor) = &change.survivor {
+                self.recordings.merged(&change.uid, survivor);
+            }
+        }
+        folded
+    }
+}
+
 impl DbWriter {
     /// Takes what waits, up to `database.batch_rows` events, and folds it.
     pub(super) fn prepare(&mut self) -> Option<Prepared> {
@@ -160,7 +174,7 @@ impl DbWriter {
             let Some(state) = self.streams.get_mut(&prep.batch.stream).filter(|_| last && !prep.batch.rebuilds) else {
                 continue;
             };
-            let folded = state.book.fold(&self.lines);
+            let folded = state.fold(&self.lines);
             fill(prep, folded, &self.lines, &mut prepared.told);
         }
         (!prepared.preps.is_empty()).then_some(prepared)
@@ -188,10 +202,16 @@ impl DbWriter {
         let from = std::mem::replace(&mut state.end, batch.end);
         let mut seqs = Vec::new();
         let mut part = Part::default();
+        let connection = &mut self.connection;
+        let recordings: Vec<_> = std::mem::take(&mut batch.recordings)
+            .into_iter()
+            .map(|recording| recording_row(state, connection, &node, batch.received, recording))
+            .collect();
         if batch.rebuilds {
             // All of it is in the database; the fold only learns what was told.
-            state.book.fold(&self.lines);
+            state.fold(&self.lines);
         } else {
+            part.recordings = recordings;
             seqs.reserve(batch.events.len());
             for event in &batch.events {
                 let seq = self.next_seq;
@@ -201,39 +221,28 @@ impl DbWriter {
             part.gaps = std::mem::take(&mut batch.gaps).into_iter().map(|g| rows::gap(&batch.stream, g)).collect();
             part.endpoints =
                 std::mem::take(&mut batch.endpoints).into_iter().map(|e| rows::endpoint(&node, e)).collect();
-            for recording in std::mem::take(&mut batch.recordings) {
-                part.recordings.push(recording_row(state, &node, recording));
-            }
             audit(&mut batch, &node, &mut part);
         }
         Some(Prep { batch, from, seqs, part })
     }
 }
 
-/// Recordings whose beginning is remembered, at most.
-const MAX_RECORDINGS: usize = 10_000;
-
 fn recording_row(
     state: &mut StreamState,
+    connection: &mut SqliteConnection,
     node: &NodeId,
-    mut recording: RecordingState,
-) -> db::recordings::RecordingRow {
+    received: Timestamp,
+    recording: RecordingState,
+) -> RecordingRow {
     let call = recording.chan.and_then(|key| state.book.call_uid(key)).map(|uid| CallUid::from_stored(&uid));
-    // The events of a bridge's recording come twice: the first beginning counts.
-    let known = state.recordings.get(&recording.name).cloned();
-    let (started, call) = match known {
-        Some((started, first)) => (started, first.or(call)),
-        None => (recording.at, call),
+    let (name, at) = (recording.name.clone(), recording.at);
+    let stored = || {
+        db::recordings::latest(connection, node, &name, at)
+            .inspect_err(|error| warn!(%error, "the row of a recording can't be read"))
+            .ok()
+            .flatten()
     };
-    if recording.begins && state.recordings.len() < MAX_RECORDINGS {
-        state.recordings.insert(recording.name.clone(), (started, call.clone()));
-    }
-    let ended = recording.at;
-    let begins = recording.begins;
-    recording.at = started;
-    let mut row = rows::recording(node, recording, call);
-    row.ended_at = (!begins).then_some(ended);
-    row
+    state.recordings.take(received, node, recording, call, stored)
 }
 
 fn audit(batch: &mut WriteBatch, node: &NodeId, part: &mut Part<'static>) {
