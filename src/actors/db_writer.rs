@@ -118,6 +118,8 @@ pub struct WriterView {
     pub failing: Option<String>,
     /// Since when, seconds since 1970.
     pub failing_since: Option<f64>,
+    /// Calls whose record could not be worked out: a mistake in the program. Their rows are plain and marked.
+    pub fold_panics: u64,
     /// Rows that retention took since the start.
     pub retired_rows: u64,
 }

@@ -138,6 +138,7 @@ impl Graph {
         let node = Node {
             id,
             created,
+            birth: position,
             kind,
             links: Links::default(),
             // Which it was is read off the first object that shows it; a dialled channel never shows `Ring`.

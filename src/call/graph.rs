@@ -65,6 +65,8 @@ impl Out {
 pub(super) struct Node {
     pub(super) id: Arc<str>,
     pub(super) created: Timestamp,
+    /// Position of the entry by which it became known.
+    pub(super) birth: u64,
     pub(super) kind: ChanKind,
     pub(super) links: Links,
     pub(super) born_down: bool,
@@ -97,6 +99,8 @@ pub struct Graph {
     pub(super) tombs: FxHashSet<u64>,
     tomb_queue: VecDeque<(Timestamp, u64)>,
     pub(super) births: VecDeque<(u64, ChanKey)>,
+    /// Of channels that met older ones in a bridge: the birth of the oldest. To rebuild their talk that one is needed.
+    pub(super) needs: FxHashMap<ChanKey, u64>,
     asked: VecDeque<(Box<str>, ChanKey)>,
     /// Journal time: the latest receipt time seen.
     pub(super) now: Timestamp,
@@ -124,6 +128,7 @@ impl Graph {
             tombs: FxHashSet::default(),
             tomb_queue: VecDeque::new(),
             births: VecDeque::new(),
+            needs: FxHashMap::default(),
             asked: VecDeque::new(),
             now: Timestamp::from_millis(0),
             epoch: 0,
@@ -157,7 +162,8 @@ impl Graph {
             }
             self.births.pop_front();
         }
-        self.births.front().map(|(position, _)| *position)
+        let met = self.needs.values().copied().min();
+        self.births.front().map(|(position, _)| met.map_or(*position, |met| met.min(*position)))
     }
 
     /// The handle of the channel with this id, if it is known.
@@ -186,12 +192,12 @@ impl Graph {
             Event::Dial(e) => self.dial(e, ts, position),
             Event::ChannelEnteredBridge(e) => {
                 let key = self.see(e.channel.as_ref()?, ts, position)?;
-                self.entered(key, &e.bridge.id, ts);
+                self.enters(key, &e.bridge, ts);
                 Some(key)
             }
             Event::ChannelLeftBridge(e) => {
                 let key = self.see(&e.channel, ts, position)?;
-                self.left(key, &e.bridge.id, ts);
+                self.leaves(key, &e.bridge, ts);
                 Some(key)
             }
             Event::ChannelHangupRequest(e) => {
@@ -217,8 +223,10 @@ impl Graph {
             Event::ChannelUserevent(e) => {
                 let key = self.see(e.channel.as_ref()?, ts, position)?;
                 #[cfg(any(test, feature = "test-hooks"))]
-                if e.eventname == "callcenter-test-panic" {
-                    self.input(key, ts, Input::Panic);
+                match &*e.eventname {
+                    "callcenter-test-panic" => self.input(key, ts, Input::Panic),
+                    "callcenter-test-panic-fold" => self.input(key, ts, Input::FoldFails),
+                    _ => {}
                 }
                 Some(key)
             }
@@ -341,7 +349,7 @@ impl Graph {
         let Some(node) = self.nodes.get_mut(&key) else { return };
         node.retired = true;
         self.out.retired.push(key);
-        // Rows of calls that met are folded from each other's channels: they are forgotten together.
+        // A group's rows are folded from each other's channels: they are forgotten together.
         let group = self.kin(key);
         if !group.iter().all(|k| self.nodes.get(k).is_none_or(|n| n.retired)) {
             return;
@@ -361,6 +369,7 @@ impl Graph {
             }
             self.bridges.forget(key, &node.links);
             self.moved.retain(|k| *k != key);
+            self.needs.remove(&key);
             self.out.facts.push((key, node.last, Fact::Forgotten));
         }
     }

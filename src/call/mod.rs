@@ -20,6 +20,8 @@ mod key;
 mod leg;
 mod links;
 mod numbers;
+mod plain;
+mod settle;
 mod snapshot;
 mod talk;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use diesel::SqliteConnection;
 use rustc_hash::FxHashMap;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{DbWriter, StreamState, rows};
 use crate::actors::batch::{AuditEntry, RecordingState, Stream, WriteBatch};
@@ -146,6 +146,9 @@ impl StreamState {
     /// Folds what changed; recordings follow calls that turned out to be part of another.
     fn fold(&mut self, lines: &dyn LineRules) -> Folded {
         let folded = self.book.fold(lines);
+        for call in &folded.failed {
+            error!(%call, "the record of one call could not be worked out; its row is plain and marked, all others go on");
+        }
         for change in &folded.changes {
             if let Some(survivor) = &change.survivor {
                 self.recordings.merged(&change.uid, survivor);
@@ -175,6 +178,7 @@ impl DbWriter {
                 continue;
             };
             let folded = state.fold(&self.lines);
+            self.view.fold_panics += folded.failed.len() as u64;
             fill(prep, folded, &self.lines, &mut prepared.told);
         }
         (!prepared.preps.is_empty()).then_some(prepared)
@@ -209,7 +213,7 @@ impl DbWriter {
             .collect();
         if batch.rebuilds {
             // All of it is in the database; the fold only learns what was told.
-            state.fold(&self.lines);
+            self.view.fold_panics += state.fold(&self.lines).failed.len() as u64;
         } else {
             part.recordings = recordings;
             seqs.reserve(batch.events.len());
