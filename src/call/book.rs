@@ -74,6 +74,8 @@ pub struct Folded {
     pub changes: Vec<CallChange>,
     /// Calls whose fold failed now: their uid. Their rows are plain and marked from here on.
     pub failed: Vec<String>,
+    /// Channels of which so much came at once that not all of it could be kept: their id. Their calls are marked.
+    pub crowded: Vec<String>,
 }
 
 /// What is remembered of a call beside its channels.
@@ -116,6 +118,8 @@ pub struct Book {
     pub(super) long: FxHashSet<ChanKey>,
     /// See `Folded::failed`.
     failed: Vec<String>,
+    /// See `Folded::crowded`.
+    crowded: Vec<String>,
 }
 
 impl Book {
@@ -130,6 +134,7 @@ impl Book {
             forgotten: Vec::new(),
             long: FxHashSet::default(),
             failed: Vec::new(),
+            crowded: Vec::new(),
         }
     }
 
@@ -213,7 +218,11 @@ impl Book {
 
     fn add_to(&mut self, key: ChanKey, at: Timestamp, fact: Fact) -> bool {
         let Some(chan) = self.chans.get_mut(&key) else { return false };
+        let marks = matches!(fact, Fact::Touched) || chan.touched;
         let news = chan.add(at, fact);
+        if chan.touched && !marks {
+            self.crowded.push(chan.id.to_string());
+        }
         if news && chan.is_long() {
             self.long.insert(key);
         }
@@ -261,6 +270,7 @@ impl Book {
             self.forget(key);
         }
         folded.failed = std::mem::take(&mut self.failed);
+        folded.crowded = std::mem::take(&mut self.crowded);
         folded
     }
 

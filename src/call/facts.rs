@@ -159,7 +159,7 @@ pub struct ChanFacts {
 const MAX_HANGUPS: usize = 8;
 /// The crossings, and as many holds, of one channel that are kept one by one. The book settles old ones long before
 /// (`settle.rs`); so many within a minute are no telephone call. Beyond, nothing new begins, and the row is marked.
-const MAX_HISTORY: usize = 16_384;
+const MAX_HISTORY: usize = 8_192;
 
 impl ChanFacts {
     pub(super) fn new(opening: &Opening) -> Self {

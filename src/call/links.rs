@@ -12,12 +12,11 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::facts::Fact;
 use super::graph::{Graph, Node};
 use super::input::{DialStatus, Input};
 use super::key::{ChanKey, ChanKind, Stay};
+use super::visits::{OLD_MS, Visit, is_holding};
 use crate::ari::bodies::{BridgeAttendedTransfer, Dial};
 use crate::ari::objects::Bridge;
 use crate::model::Timestamp;
@@ -40,82 +39,11 @@ pub(super) struct Links {
     /// Its moves to the call of another channel, and whether it takes the caller's part there.
     moves: Vec<(Timestamp, ChanKey, bool)>,
     /// Bridges that it was in.
-    bridges: Vec<Arc<str>>,
+    pub(super) bridges: Vec<Arc<str>>,
 }
-
-/// A stay of a channel in a bridge.
-#[derive(Clone, Copy, Debug)]
-struct Visit {
-    key: ChanKey,
-    from: Timestamp,
-    to: Option<Timestamp>,
-}
-
-/// Who was when in which bridge.
-#[derive(Debug, Default)]
-pub(super) struct Bridges(FxHashMap<Arc<str>, Vec<Visit>>);
-
-impl Bridges {
-    pub(super) fn forget(&mut self, key: ChanKey, links: &Links) {
-        for bridge in &links.bridges {
-            if let Some(visits) = self.0.get_mut(bridge) {
-                visits.retain(|v| v.key != key);
-                if visits.is_empty() {
-                    self.0.remove(bridge);
-                }
-            }
-        }
-    }
-
-    /// The bridges in which this channel is now.
-    pub(super) fn open_of(&self, key: ChanKey, links: &Links) -> Vec<Arc<str>> {
-        let inside = |b: &&Arc<str>| self.0.get(*b).is_some_and(|v| v.iter().any(|v| v.key == key && v.to.is_none()));
-        links.bridges.iter().filter(inside).cloned().collect()
-    }
-
-    /// The channel that entered this bridge first, of those that are in it.
-    pub(super) fn first_in(&self, bridge: &str) -> Option<ChanKey> {
-        let inside = self.0.get(bridge)?.iter().filter(|v| v.to.is_none());
-        inside.min_by_key(|v| (v.from, v.key)).map(|v| v.key)
-    }
-
-    /// Lets go of visits that ended before a moment, where a channel has many of them.
-    fn let_go(&mut self, key: ChanKey, links: &mut Links, bridge: &str, before: Timestamp) {
-        let old = |v: &Visit| v.key == key && v.to.is_some_and(|to| to < before);
-        if let Some(visits) = self.0.get_mut(bridge).filter(|v| v.len() >= MANY_VISITS) {
-            visits.retain(|v| !old(v));
-        }
-        if links.bridges.len() < MANY_VISITS {
-            return;
-        }
-        for bridge in &links.bridges {
-            if let Some(visits) = self.0.get_mut(bridge) {
-                visits.retain(|v| !old(v));
-                if visits.is_empty() {
-                    self.0.remove(bridge);
-                }
-            }
-        }
-        links.bridges.retain(|b| self.0.get(b).is_some_and(|visits| visits.iter().any(|v| v.key == key)));
-    }
-
-    fn name(&self, bridge: &str) -> Arc<str> {
-        self.0.get_key_value(bridge).map_or_else(|| Arc::from(bridge), |(name, _)| name.clone())
-    }
-}
-
-/// From so many visits in one bridge, or bridges of one channel, on, old visits are let go.
-const MANY_VISITS: usize = 64;
-/// Milliseconds after which a visit is old: no event of it comes so late. What was first met so long ago stays.
-const OLD_MS: i64 = 60_000;
 
 /// How many channels one group may tie together before new ties are ignored: a bound against runaway dialplans.
 const MAX_GROUP: usize = 512;
-
-/// Whether those in a bridge don't hear each other: a parking lot, music for who waits.
-pub(super) fn is_holding(bridge: &Bridge<'_>) -> bool {
-    &*bridge.bridge_type == "holding"
-}
 
 impl Graph {
     /// Bridges remembered of channels, and visits.

@@ -26,6 +26,7 @@ mod snapshot;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod visits;
 
 pub use book::{Book, CallChange, ChangeKind, Folded};
 pub use facts::{AppKind, ChanFacts, Fact, Origin};

@@ -8,7 +8,7 @@
 use super::graph::Graph;
 use super::input::{DialStatus, Input};
 use super::key::{ChanKey, ChanKind};
-use super::links::is_holding;
+use super::visits::is_holding;
 use crate::ari::entry::{Gap, Snapshot};
 use crate::ari::objects::{Bridge, Channel};
 use crate::model::Timestamp;

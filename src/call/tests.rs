@@ -39,6 +39,8 @@ pub(super) struct Driver {
     pub(super) legs_rows: BTreeMap<(String, String, usize), LegRow>,
     /// Calls whose fold failed.
     failed: Vec<String>,
+    /// Channels of which not all was kept.
+    crowded: Vec<String>,
     effects: Vec<Effect>,
     position: u64,
 }
@@ -52,6 +54,7 @@ impl Driver {
             rows: BTreeMap::new(),
             legs_rows: BTreeMap::new(),
             failed: Vec::new(),
+            crowded: Vec::new(),
             effects: Vec::new(),
             position: 0,
         }
@@ -106,6 +109,7 @@ impl Driver {
     pub(super) fn fold(&mut self) {
         let folded = self.book.fold(&NoLines);
         self.failed.extend(folded.failed);
+        self.crowded.extend(folded.crowded);
         for uid in folded.removed {
             self.rows.remove(&uid);
             self.legs_rows.retain(|(u, _, _), _| *u != uid);

@@ -208,3 +208,27 @@ fn a_fold_that_fails_closes_and_marks_its_call_and_no_other() {
     assert!(driver.legs_rows.values().all(|l| l.ended_at.is_some()));
     assert_eq!((whole.status.as_str(), whole.incomplete, whole.talk_ms), ("answered", false, Some(0)));
 }
+
+#[test]
+fn a_flood_of_crossings_is_bounded_and_marked_and_no_leave_is_lost() {
+    let mut stream = Stream::new();
+    let (caller, callee) = talking(&mut stream);
+    for i in 0..4_200 {
+        stream.pass(1);
+        stream.leaves(&caller, if i == 0 { "b0" } else { "flood" });
+        stream.enters(&caller, "flood");
+    }
+    stream.leaves(&caller, "flood");
+    let mut driver = Driver::new();
+    stream.lines.iter().for_each(|line| driver.line(line));
+    driver.fold();
+    assert_eq!(driver.crowded, ["1.1"], "told once");
+    assert!(held(&driver)[0] < 17_000, "{:?}", held(&driver));
+    stream.lines.clear();
+    stream.pass(100_000);
+    ended(&mut stream, &[&caller, &callee]);
+    stream.lines.iter().for_each(|line| driver.line(line));
+    driver.fold();
+    let row = driver.calls()[0];
+    assert!(row.incomplete && row.talk_ms < Some(1_000), "nobody talks on: {row:?}");
+}

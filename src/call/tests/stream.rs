@@ -25,16 +25,6 @@ impl Chan {
         self.object["state"] = state.into();
         self
     }
-
-    pub(super) fn app(&mut self, app: &str) -> &mut Self {
-        self.object["dialplan"]["app_name"] = app.into();
-        self
-    }
-
-    pub(super) fn exten(&mut self, exten: &str) -> &mut Self {
-        self.object["dialplan"]["exten"] = exten.into();
-        self
-    }
 }
 
 impl Stream {
