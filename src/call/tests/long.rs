@@ -232,3 +232,52 @@ fn a_flood_of_crossings_is_bounded_and_marked_and_no_leave_is_lost() {
     let row = driver.calls()[0];
     assert!(row.incomplete && row.talk_ms < Some(1_000), "nobody talks on: {row:?}");
 }
+
+/// A call that crosses bridges often enough to be settled a few times.
+fn crossing(rounds: i64) -> Vec<String> {
+    let mut stream = Stream::new();
+    let (caller, callee) = talking(&mut stream);
+    for round in 0..rounds {
+        stream.pass(1_500 + round % 400);
+        stream.of(if round % 2 == 0 { "ChannelHold" } else { "ChannelUnhold" }, &callee);
+        stream.leaves(&caller, "b0");
+        stream.pass(round % 3);
+        stream.enters(&caller, if round % 4 == 0 { "park" } else { "music" });
+        stream.pass(800 + round % 90);
+        stream.leaves(&caller, if round % 4 == 0 { "park" } else { "music" });
+        stream.pass(round % 2);
+        stream.enters(&caller, "b0");
+    }
+    stream.pass(2_000);
+    ended(&mut stream, &[&caller, &callee]);
+    stream.lines
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 40, ..Default::default() })]
+    /// What is settled is not counted again, and not lost, when events come doubled, late or in another order.
+    #[test]
+    fn settling_changes_no_row_whatever_the_order(
+        visitors in proptest::bool::ANY,
+        batch in 1..40usize,
+        swaps in proptest::collection::vec(0..3_000usize, 0..400),
+        doubles in proptest::collection::vec((0..3_000usize, 0..12usize), 0..100),
+    ) {
+        let original = if visitors { room(30).lines } else { crossing(400) };
+        // All in one fold: nothing is settled before the end.
+        let expected = rows(&original, usize::MAX);
+        let mut changed = original.clone();
+        for i in swaps {
+            let i = i % (changed.len() - 1);
+            if may_swap(&changed[i], &changed[i + 1]) {
+                changed.swap(i, i + 1);
+            }
+        }
+        for (i, far) in doubles {
+            let i = i % changed.len();
+            let line = changed[i].clone();
+            changed.insert((i + 1 + far).min(changed.len()), line);
+        }
+        proptest::prop_assert_eq!(rows(&changed, batch), expected);
+    }
+}
