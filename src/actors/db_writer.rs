@@ -6,6 +6,7 @@
 
 mod lines;
 mod prepare;
+mod recordings;
 mod rows;
 mod story;
 
@@ -15,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use diesel::prelude::*;
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 use tracing::{error, info, warn};
 
@@ -27,9 +27,10 @@ use crate::db;
 use crate::db::open::{OpenError, WriteLock};
 use crate::db::retention::{Keep, Sweep, step};
 use crate::db::trouble::Trouble;
-use crate::model::{CallUid, NodeId, Timestamp};
+use crate::model::{NodeId, Timestamp};
 pub use lines::Lines;
 use prepare::Prepared;
+use recordings::Recordings;
 
 /// The name of the stream that is a node's own journal.
 pub const JOURNAL: &str = "journal";
@@ -118,6 +119,8 @@ pub struct WriterView {
     pub failing: Option<String>,
     /// Since when, seconds since 1970.
     pub failing_since: Option<f64>,
+    /// Calls whose record could not be worked out: a mistake in the program. Their rows are plain and marked.
+    pub fold_panics: u64,
     /// Rows that retention took since the start.
     pub retired_rows: u64,
 }
@@ -135,7 +138,7 @@ struct StreamState {
     registry: Option<Recipient<Committed>>,
     /// What was committed before the registry was known: it is told as soon as it is.
     untold: Vec<Committed>,
-    recordings: FxHashMap<String, (Timestamp, Option<CallUid>)>,
+    recordings: Recordings,
 }
 
 /// The writer. Give it an arbiter of its own: it blocks its thread while SQLite works.
@@ -368,7 +371,7 @@ impl Handler<Attach> for DbWriter {
             end: start.oldest_open,
             registry: attach.registry,
             untold: Vec::new(),
-            recordings: FxHashMap::default(),
+            recordings: Recordings::default(),
         };
         self.streams.insert(attach.stream, state);
         Ok(start)

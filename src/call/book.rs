@@ -1,13 +1,16 @@
 //! The book of open calls: facts come in, rows that changed come out.
 
 use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use super::facts::{ChanFacts, Fact};
-use super::fold::{CallRow, LegRow, LineRules, fold_call};
+use super::fold::{CallRow, LegRow, LineRules, Rows, fold_call};
 use super::key::{ChanKey, ChanKind};
+use super::plain::plain_call;
+use super::settle::Settled;
 use super::talk::View;
 use crate::model::{Status, Timestamp};
 
@@ -69,6 +72,10 @@ pub struct Folded {
     pub removed: Vec<String>,
     /// What to tell.
     pub changes: Vec<CallChange>,
+    /// Calls whose fold failed now: their uid. Their rows are plain and marked from here on.
+    pub failed: Vec<String>,
+    /// Channels of which so much came at once that not all of it could be kept: their id. Their calls are marked.
+    pub crowded: Vec<String>,
 }
 
 /// The newest event of a channel's chain in the raw log.
@@ -84,11 +91,15 @@ pub struct ChainHead {
 
 /// What is remembered of a call beside its channels.
 #[derive(Debug, Default)]
-struct Call {
-    members: Vec<ChanKey>,
+pub(super) struct Call {
+    pub(super) members: Vec<ChanKey>,
     written: Option<Written>,
     /// Digests of its leg rows as they were last given out.
     legs: Vec<(ChanKey, u64)>,
+    /// What is long over.
+    pub(super) settled: Option<Box<Settled>>,
+    /// Its fold failed once: from then on its rows are plain.
+    failed: bool,
 }
 
 /// The parts of the row last given out by which a change is told.
@@ -109,15 +120,21 @@ struct Written {
 #[derive(Debug)]
 pub struct Book {
     node: Box<str>,
-    chans: FxHashMap<ChanKey, ChanFacts>,
-    bridges: FxHashMap<Arc<str>, Vec<ChanKey>>,
-    calls: FxHashMap<ChanKey, Call>,
+    pub(super) chans: FxHashMap<ChanKey, ChanFacts>,
+    pub(super) bridges: FxHashMap<Arc<str>, Vec<ChanKey>>,
+    pub(super) calls: FxHashMap<ChanKey, Call>,
     dirty: FxHashSet<ChanKey>,
     forgotten: Vec<ChanKey>,
     /// Channels whose chain has grown since its head was last given out.
     grown: FxHashSet<ChanKey>,
     /// The heads of those of them that are forgotten.
     parted: Vec<ChainHead>,
+    /// Channels that collected many crossings or holds.
+    pub(super) long: FxHashSet<ChanKey>,
+    /// See `Folded::failed`.
+    failed: Vec<String>,
+    /// See `Folded::crowded`.
+    crowded: Vec<String>,
 }
 
 impl Book {
@@ -132,6 +149,9 @@ impl Book {
             forgotten: Vec::new(),
             grown: FxHashSet::default(),
             parted: Vec::new(),
+            long: FxHashSet::default(),
+            failed: Vec::new(),
+            crowded: Vec::new(),
         }
     }
 
@@ -215,16 +235,29 @@ impl Book {
             | Fact::Destroyed(..)
             | Fact::Vanished
             | Fact::Touched
-            | Fact::Broken => {
-                if self.add_to(key, at, fact) {
-                    self.touch(key);
-                }
-            }
+            | Fact::Broken => self.add_touching(key, at, fact),
+            #[cfg(any(test, feature = "test-hooks"))]
+            Fact::FoldFails => self.add_touching(key, at, fact),
+        }
+    }
+
+    fn add_touching(&mut self, key: ChanKey, at: Timestamp, fact: Fact) {
+        if self.add_to(key, at, fact) {
+            self.touch(key);
         }
     }
 
     fn add_to(&mut self, key: ChanKey, at: Timestamp, fact: Fact) -> bool {
-        self.chans.get_mut(&key).is_some_and(|chan| chan.add(at, fact))
+        let Some(chan) = self.chans.get_mut(&key) else { return false };
+        let marks = matches!(fact, Fact::Touched) || chan.touched;
+        let news = chan.add(at, fact);
+        if chan.touched && !marks {
+            self.crowded.push(chan.id.to_string());
+        }
+        if news && chan.is_long() {
+            self.long.insert(key);
+        }
+        news
     }
 
     fn touch(&mut self, key: ChanKey) {
@@ -257,19 +290,23 @@ impl Book {
         let mut folded = Folded::default();
         let mut dirty: Vec<ChanKey> = self.dirty.drain().collect();
         dirty.sort_unstable();
+        self.carry_sums(&dirty);
         for key in dirty {
             self.fold_one(key, rules, &mut folded);
         }
-        for key in std::mem::take(&mut self.forgotten) {
+        self.settle_the_long();
+        let gone = std::mem::take(&mut self.forgotten);
+        self.settle_before_forgetting(&gone);
+        for key in gone {
             self.forget(key);
         }
+        folded.failed = std::mem::take(&mut self.failed);
+        folded.crowded = std::mem::take(&mut self.crowded);
         folded
     }
 
     fn fold_one(&mut self, key: ChanKey, rules: &dyn LineRules, folded: &mut Folded) {
-        let Some(call) = self.calls.get(&key) else { return };
-        let view = View { chans: &self.chans, bridges: &self.bridges };
-        let row = fold_call(&self.node, key, &call.members, &view, rules);
+        let Some(row) = self.rows_of(key, rules) else { return };
         let survivor = self.chans.get(&key).and_then(|c| c.stays.first()).map(|s| s.call);
         let at = self.chans.get(&key).map_or(Timestamp::from_millis(0), |c| c.last);
         let Some((row, legs)) = row else {
@@ -313,8 +350,35 @@ impl Book {
         }
     }
 
+    /// The rows of a call, `None` within when it is none any more. A fold that fails fails for this call only: it would
+    /// fail again at each try, and after each start.
+    fn rows_of(&mut self, key: ChanKey, rules: &dyn LineRules) -> Option<Option<Rows>> {
+        let call = self.calls.get(&key)?;
+        let view = View { chans: &self.chans, bridges: &self.bridges };
+        if !call.failed {
+            let settled = call.settled.as_deref();
+            let fold = || fold_call(&self.node, key, &call.members, &view, settled, rules);
+            if let Ok(rows) = catch_unwind(AssertUnwindSafe(fold)) {
+                return Some(rows);
+            }
+            self.fails(key);
+        }
+        let call = self.calls.get(&key)?;
+        let view = View { chans: &self.chans, bridges: &self.bridges };
+        Some(plain_call(&self.node, key, &call.members, &view))
+    }
+
+    /// From now on the rows of this call are plain.
+    pub(super) fn fails(&mut self, key: ChanKey) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        if !std::mem::replace(&mut call.failed, true) {
+            self.failed.extend(self.chans.get(&key).map(|c| uid(&self.node, c)));
+            self.dirty.insert(key);
+        }
+    }
+
     fn uid(&self, key: ChanKey) -> Option<String> {
-        self.chans.get(&key).map(|c| format!("{}/{}/{}", self.node, c.id, c.created.millis()))
+        self.chans.get(&key).map(|c| uid(&self.node, c))
     }
 
     fn forget(&mut self, key: ChanKey) {
@@ -357,6 +421,10 @@ fn leg_digest(leg: &mut LegRow) -> u64 {
     let digest = digest(leg);
     leg.last_event_seq = head;
     digest
+}
+
+fn uid(node: &str, chan: &ChanFacts) -> String {
+    format!("{node}/{}/{}", chan.id, chan.created.millis())
 }
 
 /// Tells whether a row is as it was.

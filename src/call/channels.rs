@@ -103,6 +103,8 @@ impl Graph {
     }
 
     pub(super) fn find_or_open(&mut self, channel: &Channel<'_>, position: u64) -> Option<(ChanKey, bool)> {
+        #[cfg(any(test, feature = "test-hooks"))]
+        super::graph::hook(&channel.id);
         let created: Timestamp = channel.creationtime.parse().ok()?;
         if let Some(key) = self.ids.get(&*channel.id).copied() {
             let node = self.nodes.get(&key)?;
@@ -136,6 +138,7 @@ impl Graph {
         let node = Node {
             id,
             created,
+            birth: position,
             kind,
             links: Links::default(),
             // Which it was is read off the first object that shows it; a dialled channel never shows `Ring`.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::input::Opening;
 use super::key::{ChanKey, ChanKind, Stay};
+use super::settle::{MANY, MARGIN_MS};
+use super::talk::ordered;
 use crate::model::Timestamp;
 
 /// Dialplan applications that say who takes a call.
@@ -86,6 +88,9 @@ pub enum Fact {
     Broken,
     /// It needn't be kept any longer.
     Forgotten,
+    /// A test wants the fold of its calls to panic.
+    #[cfg(any(test, feature = "test-hooks"))]
+    FoldFails,
 }
 
 /// Entering and leaving bridges.
@@ -142,14 +147,19 @@ pub struct ChanFacts {
     pub(super) touched: bool,
     pub(super) broken: Option<Timestamp>,
     pub(super) last: Timestamp,
+    /// What happened in bridges and on hold before is only kept as sums of its calls (`settle.rs`).
+    pub(super) settled: Timestamp,
     /// Head of the chain of its events in the raw log.
     pub(super) last_event: Option<i64>,
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub(super) fold_fails: bool,
 }
 
 /// The hangup requests of one channel that are kept; a phone asks once, twice at most.
 const MAX_HANGUPS: usize = 8;
-/// The crossings and holds of one channel that are kept: a day of a call that goes on and off hold each minute.
-const MAX_HISTORY: usize = 4096;
+/// The crossings, and as many holds, of one channel that are kept one by one. The book settles old ones long before
+/// (`settle.rs`); so many within a minute are no telephone call. Beyond, nothing new begins, and the row is marked.
+const MAX_HISTORY: usize = 8_192;
 
 impl ChanFacts {
     pub(super) fn new(opening: &Opening) -> Self {
@@ -180,7 +190,10 @@ impl ChanFacts {
             touched: false,
             broken: None,
             last: opening.created,
+            settled: Timestamp::from_millis(0),
             last_event: None,
+            #[cfg(any(test, feature = "test-hooks"))]
+            fold_fails: false,
         }
     }
 
@@ -219,7 +232,7 @@ impl ChanFacts {
             Fact::DialEnded => earliest(&mut self.dial_ended, at),
             Fact::Entered(bridge) => self.cross(Crossing { at, bridge, entered: true }),
             Fact::Left(bridge) => self.cross(Crossing { at, bridge, entered: false }),
-            Fact::Hold(on) => insert(&mut self.holds, (at, on), MAX_HISTORY),
+            Fact::Hold(on) => self.hold(at, on),
             Fact::App(AppKind::Queue) => earliest(&mut self.queue, at),
             Fact::App(AppKind::Voicemail) => earliest(&mut self.voicemail, at),
             Fact::HungUp => insert(&mut self.hung_up, at, MAX_HANGUPS),
@@ -229,6 +242,8 @@ impl ChanFacts {
             },
             Fact::Vanished => earliest(&mut self.vanished, at),
             Fact::Broken => earliest(&mut self.broken, at),
+            #[cfg(any(test, feature = "test-hooks"))]
+            Fact::FoldFails => replace(&mut self.fold_fails, true),
         }
     }
 
@@ -236,11 +251,68 @@ impl ChanFacts {
         let place = self
             .crossings
             .partition_point(|c| (c.at, &c.bridge, c.entered) < (crossing.at, &crossing.bridge, crossing.entered));
-        if self.crossings.get(place) == Some(&crossing) || self.crossings.len() >= MAX_HISTORY {
+        if self.crossings.get(place) == Some(&crossing) || crossing.at < self.known_from() {
             return false;
+        }
+        if self.crossings.len() >= MAX_HISTORY {
+            let last = self.crossings.iter().rev().find(|c| c.bridge == crossing.bridge);
+            if crossing.entered || last.is_none_or(|c| !c.entered) {
+                return replace(&mut self.touched, true);
+            }
         }
         self.crossings.insert(place, crossing);
         true
+    }
+
+    fn hold(&mut self, at: Timestamp, on: bool) -> bool {
+        if at < self.known_from() {
+            return false;
+        }
+        let held = self.holds.last().is_some_and(|(_, on)| *on);
+        if self.holds.len() >= MAX_HISTORY && (on || !held) {
+            return replace(&mut self.touched, true);
+        }
+        insert(&mut self.holds, (at, on), usize::MAX)
+    }
+
+    /// Since when crossings and holds are known one by one.
+    fn known_from(&self) -> Timestamp {
+        self.settled.plus_millis(-MARGIN_MS)
+    }
+
+    /// Whether it collected so many crossings or holds that it is time to settle what is old of them.
+    pub(super) fn is_long(&self) -> bool {
+        self.crossings.len().max(self.holds.len()) >= MANY
+    }
+
+    /// Lets go of crossings and holds before a moment, but for those that say how it stands now. Returns the bridges
+    /// of which it knows nothing any more.
+    pub(super) fn settle(&mut self, until: Timestamp) -> Vec<Arc<str>> {
+        self.settled = self.settled.max(until);
+        let known = self.known_from();
+        let old = self.crossings.partition_point(|c| c.at < known);
+        let fresh = self.crossings.split_off(old);
+        let past = std::mem::take(&mut self.crossings);
+        let mut gone: Vec<Arc<str>> = past.iter().map(|c| c.bridge.clone()).collect();
+        for crossing in ordered(&past) {
+            let place = self.crossings.iter().position(|c| c.bridge == crossing.bridge);
+            match (crossing.entered, place) {
+                (true, None) => self.crossings.push(crossing.clone()),
+                (false, Some(place)) => drop(self.crossings.remove(place)),
+                (true, Some(_)) | (false, None) => {}
+            }
+        }
+        self.crossings.extend(fresh);
+        gone.sort_unstable();
+        gone.dedup();
+        gone.retain(|bridge| !self.crossings.iter().any(|c| c.bridge == *bridge));
+        let old = self.holds.partition_point(|(at, _)| *at < known);
+        let held = self.holds[..old].last().copied().filter(|(_, on)| *on);
+        self.holds.drain(..old);
+        if let Some(held) = held {
+            self.holds.insert(0, held);
+        }
+        gone
     }
 
     /// When and how it ended, if it did: seen, or found gone after a gap, or given up after a failure.

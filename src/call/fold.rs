@@ -14,6 +14,7 @@
 use super::facts::{ChanFacts, Origin};
 use super::key::{ChanKey, ChanKind, endpoint};
 use super::numbers::dialed_number;
+use super::settle::Settled;
 use super::talk::{Spans, Talk, View, span};
 use crate::model::{AnsweredKind, Direction, EndedBy, Status, Timestamp};
 
@@ -90,6 +91,9 @@ pub struct LegRow {
     pub updated_at: Timestamp,
 }
 
+/// A call's row and those of its legs.
+pub(super) type Rows = (CallRow, Vec<(ChanKey, LegRow)>);
+
 /// One member of the call being folded.
 struct Member<'a> {
     key: ChanKey,
@@ -116,6 +120,10 @@ impl Member<'_> {
         // One that came by a transfer is here from then on.
         self.chan.answered.or(if dialed { self.chan.up } else { None }).map(|at| at.max(self.from))
     }
+
+    fn holds(&self, spans: &mut Spans) {
+        hold_spans(self.chan, self.from, self.to.unwrap_or(self.chan.last), spans);
+    }
 }
 
 /// Who took the call and when.
@@ -131,8 +139,9 @@ pub(super) fn fold_call(
     call: ChanKey,
     members: &[ChanKey],
     view: &View<'_>,
+    settled: Option<&Settled>,
     rules: &dyn LineRules,
-) -> Option<(CallRow, Vec<(ChanKey, LegRow)>)> {
+) -> Option<Rows> {
     let members: Vec<Member<'_>> = members
         .iter()
         .filter_map(|key| {
@@ -143,12 +152,15 @@ pub(super) fn fold_call(
         })
         .collect();
     let origin = members.iter().find(|m| m.key == call)?;
+    #[cfg(any(test, feature = "test-hooks"))]
+    assert!(members.iter().all(|m| !m.chan.fold_fails), "a test wants this fold to fail");
     let over = members.iter().all(|m| m.to.is_some());
     let ended_at = if over { members.iter().filter_map(|m| m.to).max() } else { None };
     let updated_at = members.iter().map(|m| m.to.map_or(m.chan.last, |to| to.min(m.chan.last).max(m.from))).max()?;
     let keys: Vec<ChanKey> = members.iter().map(|m| m.key).collect();
     let talk = view.talk(call, &keys, updated_at);
-    let folding = Folding { members: &members, origin, ended_at, talk };
+    let talk = settled.map_or(talk, |s| s.talk.and(talk));
+    let folding = Folding { members: &members, origin, ended_at, talk, settled };
     let taken = folding.taken();
     let status = folding.status(taken.as_ref());
     let row = folding.row(node, status, taken.as_ref(), updated_at, rules);
@@ -161,6 +173,7 @@ struct Folding<'a> {
     origin: &'a Member<'a>,
     ended_at: Option<Timestamp>,
     talk: Talk,
+    settled: Option<&'a Settled>,
 }
 
 impl<'a> Folding<'a> {
@@ -293,24 +306,6 @@ impl<'a> Folding<'a> {
         spans.total()
     }
 
-    fn hold_ms(&self, m: &Member<'_>, spans: &mut Spans) {
-        let end = m.to.unwrap_or(m.chan.last);
-        let mut since = None;
-        for (at, on) in &m.chan.holds {
-            match (on, since) {
-                (true, None) => since = Some(*at),
-                (false, Some(from)) => {
-                    spans.add(m.from.max(from), end.min(*at));
-                    since = None;
-                }
-                (true, Some(_)) | (false, None) => {}
-            }
-        }
-        if let Some(from) = since {
-            spans.add(m.from.max(from), end);
-        }
-    }
-
     fn row(
         &self,
         node: &str,
@@ -325,7 +320,8 @@ impl<'a> Folding<'a> {
         let over = self.ended_at.is_some();
         let waited = person.map(|t| t.at).or(taken.map(|t| t.at)).or(self.ended_at);
         let mut hold = Spans::default();
-        self.members.iter().for_each(|m| self.hold_ms(m, &mut hold));
+        self.members.iter().for_each(|m| m.holds(&mut hold));
+        let hold_ms = hold.total() + self.settled.map_or(0, |s| s.hold_ms);
         let caller = if self.lone_callee() {
             (None, None)
         } else {
@@ -358,7 +354,7 @@ impl<'a> Folding<'a> {
             ring_ms: Some(self.ring_ms(person.map(|t| t.at).or(self.ended_at)))
                 .filter(|ms| over || taken.is_some() || *ms > 0),
             talk_ms: Some(self.talk.ms).filter(|_| over || taken.is_some()),
-            hold_ms: Some(hold.total()).filter(|_| over || taken.is_some()),
+            hold_ms: Some(hold_ms).filter(|_| over || taken.is_some()),
             ended_by: self.ended_by(status, taken),
             cause,
             sip_status,
@@ -409,24 +405,17 @@ impl<'a> Folding<'a> {
         let chan = m.chan;
         let stay = chan.stays.iter().position(|s| s.call == self.origin.key).unwrap_or(0);
         let mut hold = Spans::default();
-        self.hold_ms(m, &mut hold);
+        m.holds(&mut hold);
         let (number, name) = number_of(m, !m.calls(self.origin.key) || chan.origin == Origin::Made);
         let end = chan.ended().filter(|_| stay + 1 == chan.stays.len());
         let by =
             if let Origin::Dialed(by) = chan.origin { view.chans.get(&by).map(|c| c.id.to_string()) } else { None };
-        let role = match (chan.kind, chan.origin) {
-            _ if m.key == self.origin.key => "origin",
-            (ChanKind::LocalOne | ChanKind::LocalTwo, _) => "local",
-            (_, Origin::Dialed(_)) => "dialed",
-            (_, Origin::Made) => "ari",
-            (_, Origin::Caller) => "joined",
-        };
         LegRow {
             channel_id: chan.id.to_string(),
             channel_name: chan.name.to_string(),
             channel_created_at: chan.created,
             stay,
-            role,
+            role: role(chan, m.key == self.origin.key),
             endpoint: endpoint(&chan.name).to_owned(),
             number,
             name,
@@ -435,13 +424,43 @@ impl<'a> Folding<'a> {
             ringing_at: chan.ringing,
             answered_at: chan.answered.or(chan.up),
             ended_at: m.to,
-            hold_ms: hold.total(),
+            hold_ms: hold.total() + self.settled.map_or(0, |s| s.leg(m.key)),
             cause: end.and_then(|e| e.cause),
             sip_status: end.and_then(|e| e.sip),
             protocol_id: chan.protocol.as_deref().map(str::to_owned),
             last_event_seq: chan.last_event,
             updated_at: m.to.unwrap_or(chan.last),
         }
+    }
+}
+
+/// What a channel is in a call.
+pub(super) fn role(chan: &ChanFacts, is_origin: bool) -> &'static str {
+    match (chan.kind, chan.origin) {
+        _ if is_origin => "origin",
+        (ChanKind::LocalOne | ChanKind::LocalTwo, _) => "local",
+        (_, Origin::Dialed(_)) => "dialed",
+        (_, Origin::Made) => "ari",
+        (_, Origin::Caller) => "joined",
+    }
+}
+
+/// Adds the spans in which a channel held its peer between two moments, but for what is settled.
+pub(super) fn hold_spans(chan: &ChanFacts, from: Timestamp, to: Timestamp, spans: &mut Spans) {
+    let from = from.max(chan.settled);
+    let mut since = None;
+    for (at, on) in &chan.holds {
+        match (on, since) {
+            (true, None) => since = Some(*at),
+            (false, Some(begun)) => {
+                spans.add(from.max(begun), to.min(*at));
+                since = None;
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+    if let Some(begun) = since {
+        spans.add(from.max(begun), to);
     }
 }
 

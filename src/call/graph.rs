@@ -13,7 +13,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::facts::Fact;
 use super::input::{Input, Opening};
 use super::key::{ChanKey, ChanKind, Stay};
-use super::links::{Bridges, Links};
+use super::links::Links;
+use super::visits::Bridges;
 use crate::ari::event::{Event, Frame};
 use crate::ari::objects::Channel;
 use crate::model::Timestamp;
@@ -65,6 +66,8 @@ impl Out {
 pub(super) struct Node {
     pub(super) id: Arc<str>,
     pub(super) created: Timestamp,
+    /// Position of the entry by which it became known.
+    pub(super) birth: u64,
     pub(super) kind: ChanKind,
     pub(super) links: Links,
     pub(super) born_down: bool,
@@ -97,6 +100,8 @@ pub struct Graph {
     pub(super) tombs: FxHashSet<u64>,
     tomb_queue: VecDeque<(Timestamp, u64)>,
     pub(super) births: VecDeque<(u64, ChanKey)>,
+    /// Of channels that met older ones in a bridge: the birth of the oldest. To rebuild their talk that one is needed.
+    pub(super) needs: FxHashMap<ChanKey, u64>,
     asked: VecDeque<(Box<str>, ChanKey)>,
     /// Journal time: the latest receipt time seen.
     pub(super) now: Timestamp,
@@ -124,6 +129,7 @@ impl Graph {
             tombs: FxHashSet::default(),
             tomb_queue: VecDeque::new(),
             births: VecDeque::new(),
+            needs: FxHashMap::default(),
             asked: VecDeque::new(),
             now: Timestamp::from_millis(0),
             epoch: 0,
@@ -157,7 +163,8 @@ impl Graph {
             }
             self.births.pop_front();
         }
-        self.births.front().map(|(position, _)| *position)
+        let met = self.needs.values().copied().min();
+        self.births.front().map(|(position, _)| met.map_or(*position, |met| met.min(*position)))
     }
 
     /// The handle of the channel with this id, if it is known.
@@ -186,12 +193,12 @@ impl Graph {
             Event::Dial(e) => self.dial(e, ts, position),
             Event::ChannelEnteredBridge(e) => {
                 let key = self.see(e.channel.as_ref()?, ts, position)?;
-                self.entered(key, &e.bridge.id, ts);
+                self.enters(key, &e.bridge, ts);
                 Some(key)
             }
             Event::ChannelLeftBridge(e) => {
                 let key = self.see(&e.channel, ts, position)?;
-                self.left(key, &e.bridge.id, ts);
+                self.leaves(key, &e.bridge, ts);
                 Some(key)
             }
             Event::ChannelHangupRequest(e) => {
@@ -217,8 +224,10 @@ impl Graph {
             Event::ChannelUserevent(e) => {
                 let key = self.see(e.channel.as_ref()?, ts, position)?;
                 #[cfg(any(test, feature = "test-hooks"))]
-                if e.eventname == "callcenter-test-panic" {
-                    self.input(key, ts, Input::Panic);
+                match &*e.eventname {
+                    "callcenter-test-panic" => self.input(key, ts, Input::Panic),
+                    "callcenter-test-panic-fold" => self.input(key, ts, Input::FoldFails),
+                    _ => {}
                 }
                 Some(key)
             }
@@ -283,6 +292,8 @@ impl Graph {
 
     /// A request about this channel was sent.
     pub fn asked(&mut self, command: &str, about: &str) {
+        #[cfg(any(test, feature = "test-hooks"))]
+        hook(about);
         if let Some(key) = self.find(about) {
             if self.asked.len() >= MAX_ASKED {
                 self.asked.pop_front();
@@ -294,6 +305,8 @@ impl Graph {
     /// The answer to a request.
     pub fn reply(&mut self, command: &str, outcome: &str, at: Timestamp) {
         self.advance(at);
+        #[cfg(any(test, feature = "test-hooks"))]
+        hook(command);
         let Some(place) = self.asked.iter().position(|(id, _)| **id == *command) else { return };
         if let Some((id, key)) = self.asked.remove(place) {
             // Our own clock: no fact follows from it.
@@ -337,7 +350,7 @@ impl Graph {
         let Some(node) = self.nodes.get_mut(&key) else { return };
         node.retired = true;
         self.out.retired.push(key);
-        // Rows of calls that met are folded from each other's channels: they are forgotten together.
+        // A group's rows are folded from each other's channels: they are forgotten together.
         let group = self.kin(key);
         if !group.iter().all(|k| self.nodes.get(k).is_none_or(|n| n.retired)) {
             return;
@@ -357,6 +370,7 @@ impl Graph {
             }
             self.bridges.forget(key, &node.links);
             self.moved.retain(|k| *k != key);
+            self.needs.remove(&key);
             self.out.facts.push((key, node.last, Fact::Forgotten));
         }
     }
@@ -384,6 +398,12 @@ impl Graph {
         self.input(key, ts, input);
         Some(key)
     }
+}
+
+/// A test names a channel or a command so to make the graph fail at it.
+#[cfg(any(test, feature = "test-hooks"))]
+pub(super) fn hook(id: &str) {
+    assert!(id != "callcenter-test-panic-graph", "a test wants the graph to fail");
 }
 
 pub(super) fn tomb(id: &str, created: Timestamp) -> u64 {

@@ -129,6 +129,9 @@ pub enum Input {
     /// A test wants this leg's logic to panic.
     #[cfg(any(test, feature = "test-hooks"))]
     Panic,
+    /// A test wants the fold of this channel's calls to panic.
+    #[cfg(any(test, feature = "test-hooks"))]
+    FoldFails,
 }
 
 /// The states of a channel that matter.

@@ -163,6 +163,8 @@ impl Leg {
             #[cfg(any(test, feature = "test-hooks"))]
             #[expect(clippy::panic, reason = "the hook by which a test makes one leg's logic fail")]
             Input::Panic => panic!("a test wants this leg to fail"),
+            #[cfg(any(test, feature = "test-hooks"))]
+            Input::FoldFails => fact(Fact::FoldFails),
         }
     }
 

@@ -12,13 +12,13 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::facts::Fact;
 use super::graph::{Graph, Node};
 use super::input::{DialStatus, Input};
 use super::key::{ChanKey, ChanKind, Stay};
+use super::visits::{OLD_MS, Visit, is_holding};
 use crate::ari::bodies::{BridgeAttendedTransfer, Dial};
+use crate::ari::objects::Bridge;
 use crate::model::Timestamp;
 
 /// What ties one channel to others.
@@ -39,54 +39,20 @@ pub(super) struct Links {
     /// Its moves to the call of another channel, and whether it takes the caller's part there.
     moves: Vec<(Timestamp, ChanKey, bool)>,
     /// Bridges that it was in.
-    bridges: Vec<Arc<str>>,
-}
-
-/// A stay of a channel in a bridge.
-#[derive(Clone, Copy, Debug)]
-struct Visit {
-    key: ChanKey,
-    from: Timestamp,
-    to: Option<Timestamp>,
-}
-
-/// Who was when in which bridge.
-#[derive(Debug, Default)]
-pub(super) struct Bridges(FxHashMap<Arc<str>, Vec<Visit>>);
-
-impl Bridges {
-    pub(super) fn forget(&mut self, key: ChanKey, links: &Links) {
-        for bridge in &links.bridges {
-            if let Some(visits) = self.0.get_mut(bridge) {
-                visits.retain(|v| v.key != key);
-                if visits.is_empty() {
-                    self.0.remove(bridge);
-                }
-            }
-        }
-    }
-
-    /// The bridges in which this channel is now.
-    pub(super) fn open_of(&self, key: ChanKey, links: &Links) -> Vec<Arc<str>> {
-        let inside = |b: &&Arc<str>| self.0.get(*b).is_some_and(|v| v.iter().any(|v| v.key == key && v.to.is_none()));
-        links.bridges.iter().filter(inside).cloned().collect()
-    }
-
-    /// The channel that entered this bridge first, of those that are in it.
-    pub(super) fn first_in(&self, bridge: &str) -> Option<ChanKey> {
-        let inside = self.0.get(bridge)?.iter().filter(|v| v.to.is_none());
-        inside.min_by_key(|v| (v.from, v.key)).map(|v| v.key)
-    }
-
-    fn name(&self, bridge: &str) -> Arc<str> {
-        self.0.get_key_value(bridge).map_or_else(|| Arc::from(bridge), |(name, _)| name.clone())
-    }
+    pub(super) bridges: Vec<Arc<str>>,
 }
 
 /// How many channels one group may tie together before new ties are ignored: a bound against runaway dialplans.
 const MAX_GROUP: usize = 512;
 
 impl Graph {
+    /// Bridges remembered of channels, and visits.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (usize, usize) {
+        let links = self.nodes.values().map(|n| n.links.bridges.len()).sum();
+        (links, self.bridges.0.values().map(Vec::len).sum())
+    }
+
     /// Takes a Dial event. It is mainly about the dialled channel.
     pub(super) fn dial(&mut self, e: &Dial<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
         let caller = e.caller.as_ref().and_then(|c| self.see(c, ts, position));
@@ -152,6 +118,45 @@ impl Graph {
         }
     }
 
+    /// Takes ChannelEnteredBridge.
+    pub(super) fn enters(&mut self, key: ChanKey, bridge: &Bridge<'_>, ts: Timestamp) {
+        if is_holding(bridge) {
+            self.real(key);
+        } else {
+            self.entered(key, &bridge.id, ts);
+        }
+    }
+
+    /// Takes ChannelLeftBridge.
+    pub(super) fn leaves(&mut self, key: ChanKey, bridge: &Bridge<'_>, ts: Timestamp) {
+        if is_holding(bridge) {
+            self.real(key);
+        } else {
+            self.left(key, &bridge.id, ts);
+        }
+    }
+
+    /// It is more than a channel that Asterisk has just made.
+    fn real(&mut self, key: ChanKey) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        if !std::mem::replace(&mut node.links.real, true) {
+            self.relabel(key);
+        }
+    }
+
+    /// Who met an older channel can be rebuilt only from that one's birth on, though it may be forgotten by then.
+    fn need(&mut self, key: ChanKey, other: ChanKey) {
+        let Some(node) = self.nodes.get(&other) else { return };
+        // Behind half of a Local channel stand those of its group.
+        let group = if node.kind.is_local() { self.group(other) } else { vec![other] };
+        let oldest = group.iter().filter_map(|k| self.nodes.get(k)).map(|n| n.birth).min();
+        let birth = self.nodes.get(&key).map_or(0, |n| n.birth);
+        if let Some(oldest) = oldest.filter(|oldest| *oldest < birth) {
+            let need = self.needs.entry(key).or_insert(oldest);
+            *need = oldest.min(*need);
+        }
+    }
+
     pub(super) fn entered(&mut self, key: ChanKey, bridge: &str, ts: Timestamp) {
         let name = self.bridges.name(bridge);
         let Some(node) = self.nodes.get_mut(&key) else { return };
@@ -175,6 +180,8 @@ impl Graph {
         let others: Vec<ChanKey> =
             self.bridges.0.get(&name).map_or_else(Vec::new, |v| v.iter().map(|v| v.key).collect());
         for other in others {
+            self.need(key, other);
+            self.need(other, key);
             self.meet(other);
         }
     }
@@ -193,6 +200,9 @@ impl Graph {
             Some(visit) => visit.to = Some(visit.to.map_or(ts, |to| to.min(ts))),
             None => visits.push(Visit { key, from: ts, to: Some(ts) }),
         }
+        if let Some(node) = self.nodes.get_mut(&key) {
+            self.bridges.let_go(key, &mut node.links, &name, ts.plus_millis(-OLD_MS));
+        }
         self.input(key, ts, Input::Left(name));
     }
 
@@ -200,6 +210,9 @@ impl Graph {
     fn meet(&mut self, key: ChanKey) {
         let Some(node) = self.nodes.get(&key) else { return };
         if !node.links.made || node.links.dialed.is_some() || node.kind == ChanKind::Hidden {
+            return;
+        }
+        if node.links.met.is_some_and(|(at, _)| node.last.since(at) > OLD_MS) {
             return;
         }
         let mut first: Option<(Timestamp, Timestamp, &str, ChanKey)> = None;
@@ -278,21 +291,19 @@ impl Graph {
         group
     }
 
-    /// All channels whose rows need each other: those of a group, those that a transfer moved from or to it, and those
-    /// that met in a bridge. A room that is never empty would tie all its visitors together for ever: beyond the
-    /// bound only the group itself counts.
+    /// All channels whose rows need each other: those of a group, and those that a transfer moved from or to it. What a
+    /// channel had in common with others in a bridge is settled in the book before it is forgotten.
     pub(super) fn kin(&self, key: ChanKey) -> Vec<ChanKey> {
         let mut kin = vec![key];
         let mut next = 0;
         while let Some(key) = kin.get(next).copied() {
             next += 1;
             let Some(node) = self.nodes.get(&key) else { continue };
-            let visits = node.links.bridges.iter().filter_map(|b| self.bridges.0.get(b)).flatten().map(|v| v.key);
             let moved = node.links.moves.iter().map(|(_, anchor, _)| *anchor);
             let movers = self.moved.iter().copied().filter(|m| {
                 self.nodes.get(m).is_some_and(|n| n.links.moves.iter().any(|(_, anchor, _)| *anchor == key))
             });
-            for other in node.links.ties.iter().copied().chain(visits).chain(moved).chain(movers) {
+            for other in node.links.ties.iter().copied().chain(moved).chain(movers) {
                 if !kin.contains(&other) {
                     kin.push(other);
                 }

@@ -20,10 +20,13 @@ mod key;
 mod leg;
 mod links;
 mod numbers;
+mod plain;
+mod settle;
 mod snapshot;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod visits;
 
 pub use book::{Book, CallChange, ChainHead, ChangeKind, Folded};
 pub use facts::{AppKind, ChanFacts, Fact, Origin};

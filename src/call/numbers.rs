@@ -63,6 +63,18 @@ mod tests {
         assert_eq!(Numbers::new("XX").e164("+79161234567").as_deref(), Some("+79161234567"));
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 500, ..Default::default() })]
+        /// Whatever a stranger's phone says its number is.
+        #[test]
+        fn no_text_makes_it_fail(text in "[-+0-9a-zA-Z();=,*#. ~/:;x\u{0660}\u{ff11}é]{0,40}") {
+            for (country, text) in [("RU", text.clone()), ("XX", text.clone()), ("DE", format!("+49{text}"))] {
+                let found = Numbers::new(country).e164(&text);
+                proptest::prop_assert!(found.is_none_or(|number| number.starts_with('+')));
+            }
+        }
+    }
+
     #[test]
     fn dial_strings_name_an_endpoint_or_a_number() {
         for (text, expected) in [

@@ -8,6 +8,7 @@
 use super::graph::Graph;
 use super::input::{DialStatus, Input};
 use super::key::{ChanKey, ChanKind};
+use super::visits::is_holding;
 use crate::ari::entry::{Gap, Snapshot};
 use crate::ari::objects::{Bridge, Channel};
 use crate::model::Timestamp;
@@ -48,8 +49,9 @@ impl Graph {
     pub fn snapshot(&mut self, snapshot: &Snapshot<'_>, at: Timestamp, position: u64) -> Result<(), SnapshotError> {
         let channels: Vec<Channel<'_>> =
             snapshot.channels.iter().map(|raw| serde_json::from_str(raw.get())).collect::<Result<_, _>>()?;
-        let bridges: Vec<Bridge<'_>> =
+        let mut bridges: Vec<Bridge<'_>> =
             snapshot.bridges.iter().map(|raw| serde_json::from_str(raw.get())).collect::<Result<_, _>>()?;
+        bridges.retain(|bridge| !is_holding(bridge));
         self.advance(at);
         if let Some(theirs) = snapshot.asterisk_at {
             // HTTP's Date has whole seconds: only good enough while nothing better is known.
@@ -150,7 +152,11 @@ impl Graph {
         let open = self.bridges.open_of(key, &node.links);
         let mut answered = None;
         for bridge in bridges.iter().filter(|b| b.channels.contains(&channel.id)) {
-            let since = bridge.creationtime.parse::<Timestamp>().map_or(now, |t| t.max(created));
+            let mut since = bridge.creationtime.parse::<Timestamp>().map_or(now, |t| t.max(created));
+            if stale && !open.iter().any(|b| **b == *bridge.id) {
+                // It was not there before the gap.
+                since = since.max(self.gap_since.unwrap_or(since));
+            }
             if &*bridge.bridge_class == "basic" {
                 answered = Some(answered.map_or(since, |a: Timestamp| a.min(since)));
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::facts::{ChanFacts, Origin};
+use super::facts::{ChanFacts, Crossing, Origin};
 use super::key::{ChanKey, ChanKind};
 use crate::model::Timestamp;
 
@@ -65,28 +65,116 @@ const MAX_BRIDGE_LAG_MS: i64 = 2_000;
 /// Channels that one sweep looks at, at most.
 const MAX_CHANNELS: usize = 512;
 
+impl Talk {
+    /// Adds a span that begins where the last one ended, or later.
+    fn add(&mut self, from: Timestamp, to: Timestamp) {
+        self.ms += to.since(from);
+        self.first.get_or_insert(from);
+        self.last = Some(to);
+    }
+
+    /// Both together, `later` being what came after this.
+    pub(super) fn and(self, later: Self) -> Self {
+        Self { ms: self.ms + later.ms, first: self.first.or(later.first), last: later.last.or(self.last) }
+    }
+}
+
 impl View<'_> {
     /// The time in which a channel of `call` and another person were connected: in one bridge, or through
-    /// bridges that Local channels join. `horizon`: up to when spans that are still open count.
+    /// bridges that Local channels join. `horizon`: up to when spans that are still open count. What is settled
+    /// (`settle.rs`) is not part of it.
     pub(super) fn talk(&self, call: ChanKey, members: &[ChanKey], horizon: Timestamp) -> Talk {
-        let channels = self.reachable(members);
-        let presences = self.presences(&channels, horizon);
+        let mut talk = Talk::default();
+        self.sweep(&self.reachable(members), horizon, None, &mut |from, to, people| {
+            if people.iter().any(|key| self.speaks_for(*key, from) == Some(call)) {
+                talk.add(from, to);
+            }
+        });
+        talk
+    }
+
+    /// The same of every call of these channels at once, until a moment.
+    pub(super) fn talks_until(&self, channels: &[ChanKey], until: Timestamp) -> FxHashMap<ChanKey, Talk> {
+        let mut talks: FxHashMap<ChanKey, Talk> = FxHashMap::default();
+        self.sweep(channels, until, Some(until), &mut |from, to, people| {
+            for call in people.iter().filter_map(|key| self.speaks_for(*key, from)) {
+                let talk = talks.entry(call).or_default();
+                if talk.last != Some(to) {
+                    talk.add(from, to);
+                }
+            }
+        });
+        talks
+    }
+
+    /// The call for which a channel's talk counts at a moment; none when that moment is settled.
+    fn speaks_for(&self, key: ChanKey, at: Timestamp) -> Option<ChanKey> {
+        self.chans.get(&key).filter(|chan| at >= chan.settled).and_then(|chan| call_at(chan, at))
+    }
+
+    /// Goes through time, and tells each span in which two or more people were connected, and who they were.
+    fn sweep(
+        &self,
+        channels: &[ChanKey],
+        horizon: Timestamp,
+        until: Option<Timestamp>,
+        tell: &mut dyn FnMut(Timestamp, Timestamp, &[ChanKey]),
+    ) {
+        let mut presences = self.presences(channels, horizon);
+        presences.sort_by_key(|p| p.from);
+        let chans = || channels.iter().filter_map(|k| self.chans.get(k));
         let mut times: Vec<Timestamp> = presences.iter().flat_map(|p| [p.from, p.to]).collect();
-        times.extend(channels.iter().filter_map(|k| self.chans.get(k)).filter_map(|c| c.up));
-        times.extend(channels.iter().filter_map(|k| self.chans.get(k)).flat_map(|c| c.stays.iter().map(|s| s.from)));
+        times.extend(chans().filter_map(|c| c.up));
+        times.extend(chans().flat_map(|c| c.stays.iter().map(|s| s.from).chain([c.settled])));
+        times.extend(until);
         times.sort_unstable();
         times.dedup();
-        let mut talk = Talk::default();
+        let mut coming = presences.iter().peekable();
+        let mut active: Vec<&Presence<'_>> = Vec::new();
         for pair in times.windows(2) {
             let &[from, to] = pair else { continue };
-            let active: Vec<&Presence<'_>> = presences.iter().filter(|p| p.from <= from && p.to >= to).collect();
-            if active.len() >= 2 && self.people_talk(call, &active, from) {
-                talk.ms += to.since(from);
-                talk.first.get_or_insert(from);
-                talk.last = Some(to);
+            if until.is_some_and(|until| from >= until) {
+                return;
+            }
+            active.retain(|p| p.to > from);
+            while let Some(presence) = coming.next_if(|p| p.from <= from) {
+                active.extend(Some(presence).filter(|p| p.to > from));
+            }
+            if active.len() >= 2 {
+                self.conversations(&active, from, &mut |people| tell(from, to, people));
             }
         }
-        talk
+    }
+
+    /// Tells who is connected with whom, of those who are in bridges at `at`: groups of two people and more.
+    fn conversations(&self, active: &[&Presence<'_>], at: Timestamp, tell: &mut dyn FnMut(&[ChanKey])) {
+        let mut sets = Sets((0..active.len()).collect());
+        let mut order: Vec<usize> = (0..active.len()).collect();
+        order.sort_unstable_by_key(|i| active[*i].bridge);
+        for pair in order.windows(2).filter(|p| active[p[0]].bridge == active[p[1]].bridge) {
+            sets.join(pair[0], pair[1]);
+        }
+        order.sort_unstable_by_key(|i| active[*i].key);
+        for pair in order.windows(2).filter(|p| active[p[0]].key == active[p[1]].key) {
+            sets.join(pair[0], pair[1]);
+        }
+        for (i, presence) in active.iter().enumerate() {
+            let half = self.chans.get(&presence.key).and_then(|c| c.pair);
+            let place = half.and_then(|half| order.binary_search_by_key(&half, |i| active[*i].key).ok());
+            if let Some(place) = place {
+                sets.join(i, order[place]);
+            }
+        }
+        let person = |c: &ChanFacts| c.kind == ChanKind::Real && c.up.is_some_and(|up| up <= at);
+        let mut people: Vec<(usize, ChanKey)> = (0..active.len())
+            .filter(|i| self.chans.get(&active[*i].key).is_some_and(person))
+            .map(|i| (sets.of(i), active[i].key))
+            .collect();
+        people.sort_unstable();
+        people.dedup();
+        for group in people.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() >= 2) {
+            tell(&group.iter().map(|(_, key)| *key).collect::<Vec<_>>());
+        }
     }
 
     /// When somebody who is in this bridge answered, if that was shortly before `entered`: the connection stands from
@@ -119,7 +207,7 @@ impl View<'_> {
             let Some(chan) = self.chans.get(key).filter(|c| c.kind != ChanKind::Hidden) else { continue };
             let end = chan.ended().map_or(horizon, |e| e.at);
             let mut open: Vec<(&str, Timestamp)> = Vec::new();
-            for crossing in ordered(chan) {
+            for crossing in ordered(&chan.crossings) {
                 let place = open.iter().position(|(b, _)| *b == &*crossing.bridge);
                 match (crossing.entered, place) {
                     (true, None) => {
@@ -144,39 +232,30 @@ impl View<'_> {
         }
         presences
     }
+}
 
-    /// Whether at `at` two people are connected, one of whom belongs to the call.
-    fn people_talk(&self, call: ChanKey, active: &[&Presence<'_>], at: Timestamp) -> bool {
-        let mut group: Vec<usize> = (0..active.len()).collect();
-        for a in 0..active.len() {
-            for b in 0..a {
-                let (x, y) = (active[a], active[b]);
-                let paired = self.chans.get(&x.key).is_some_and(|c| c.pair == Some(y.key));
-                if x.bridge == y.bridge || x.key == y.key || paired {
-                    let (from, to) = (group[a], group[b]);
-                    if from != to {
-                        group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
-                    }
-                }
-            }
+/// Disjoint sets of small numbers: each names another of its set, the first of it itself.
+struct Sets(Vec<usize>);
+
+impl Sets {
+    fn of(&self, mut i: usize) -> usize {
+        while self.0[i] != i {
+            i = self.0[i];
         }
-        let person = |p: &Presence<'_>| {
-            self.chans.get(&p.key).is_some_and(|c| c.kind == ChanKind::Real && c.up.is_some_and(|up| up <= at))
-        };
-        let ours = |p: &Presence<'_>| self.chans.get(&p.key).is_some_and(|c| belongs(c, call, at));
-        (0..active.len()).any(|a| {
-            person(active[a])
-                && ours(active[a])
-                && (0..active.len())
-                    .any(|b| group[a] == group[b] && active[a].key != active[b].key && person(active[b]))
-        })
+        i
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.of(a), self.of(b));
+        // The larger yields, so a chain is as long as its joins were unlucky; those here come in order.
+        self.0[a.max(b)] = a.min(b);
     }
 }
 
 /// Crossings in the order in which they make sense: at one moment, leaving what one is in comes before entering
 /// it again, and entering before leaving.
-fn ordered(chan: &ChanFacts) -> Vec<&super::facts::Crossing> {
-    let mut list: Vec<_> = chan.crossings.iter().collect();
+pub(super) fn ordered(crossings: &[Crossing]) -> Vec<&Crossing> {
+    let mut list: Vec<_> = crossings.iter().collect();
     let mut i = 0;
     while i + 1 < list.len() {
         let (a, b) = (list[i], list[i + 1]);
@@ -193,9 +272,9 @@ fn ordered(chan: &ChanFacts) -> Vec<&super::facts::Crossing> {
     list
 }
 
-/// Whether a channel belongs to a call at a moment.
-pub(super) fn belongs(chan: &ChanFacts, call: ChanKey, at: Timestamp) -> bool {
-    chan.stays.iter().rev().find(|s| s.from <= at).or(chan.stays.first()).is_some_and(|s| s.call == call)
+/// The call to which a channel belongs at a moment.
+fn call_at(chan: &ChanFacts, at: Timestamp) -> Option<ChanKey> {
+    chan.stays.iter().rev().find(|s| s.from <= at).or(chan.stays.first()).map(|s| s.call)
 }
 
 /// The span of a channel's stay in a call: its beginning and, when it is over, its end.

@@ -1,7 +1,9 @@
 //! The pure core over the recorded streams: each gives exactly the calls of its truth, in any order of
 //! neighbours and with any event doubled.
 
+mod long;
 mod rewritten;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -35,6 +37,10 @@ pub(super) struct Driver {
     book: Book,
     pub(super) rows: BTreeMap<String, CallRow>,
     pub(super) legs_rows: BTreeMap<(String, String, usize), LegRow>,
+    /// Calls whose fold failed.
+    failed: Vec<String>,
+    /// Channels of which not all was kept.
+    crowded: Vec<String>,
     effects: Vec<Effect>,
     position: u64,
 }
@@ -47,6 +53,8 @@ impl Driver {
             book: Book::new("t"),
             rows: BTreeMap::new(),
             legs_rows: BTreeMap::new(),
+            failed: Vec::new(),
+            crowded: Vec::new(),
             effects: Vec::new(),
             position: 0,
         }
@@ -100,6 +108,8 @@ impl Driver {
 
     pub(super) fn fold(&mut self) {
         let folded = self.book.fold(&NoLines);
+        self.failed.extend(folded.failed);
+        self.crowded.extend(folded.crowded);
         for uid in folded.removed {
             self.rows.remove(&uid);
             self.legs_rows.retain(|(u, _, _), _| *u != uid);

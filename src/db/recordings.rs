@@ -47,3 +47,24 @@ pub(super) fn upsert(conn: &mut SqliteConnection, row: &RecordingRow) -> QueryRe
     let anew = names!(recordings: target, format, state, duration_s, call_uid, ended_at);
     Upsert { insert: diesel::insert_into(recordings::table).values(row), key, anew }.write(conn)
 }
+
+/// The latest recording of this name that had begun at `at`, or `None`. An event without a remembered beginning
+/// belongs to it.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn latest(
+    conn: &mut SqliteConnection,
+    node: &NodeId,
+    name: &str,
+    at: Timestamp,
+) -> QueryResult<Option<RecordingRow>> {
+    recordings::table
+        .filter(recordings::node.eq(node))
+        .filter(recordings::name.eq(name))
+        .filter(recordings::started_at.le(at))
+        .order(recordings::started_at.desc())
+        .select(RecordingRow::as_select())
+        .first(conn)
+        .optional()
+}

@@ -4,11 +4,12 @@
 //! as often as it takes.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use diesel::SqliteConnection;
 use rustc_hash::FxHashMap;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{DbWriter, StreamState, rows};
 use crate::actors::batch::{AuditEntry, RecordingState, Stream, WriteBatch};
@@ -18,7 +19,8 @@ use crate::db::batch::{Advance, Batch, Part, WriteError};
 use crate::db::compact::compact_body;
 use crate::db::events::NewEvent;
 use crate::db::heads::LegHead;
-use crate::model::{CallUid, NodeId};
+use crate::db::recordings::RecordingRow;
+use crate::model::{CallUid, NodeId, Timestamp};
 
 /// A transaction with fewer events than this also writes the heads of chains: there is time for it.
 const FEW: usize = 512;
@@ -163,6 +165,25 @@ fn rows_of(part: Part<'_>) -> Part<'static> {
     }
 }
 
+impl StreamState {
+    /// Folds what changed; recordings follow calls that turned out to be part of another.
+    fn fold(&mut self, lines: &dyn LineRules) -> Folded {
+        let folded = self.book.fold(lines);
+        for call in &folded.failed {
+            error!(%call, "the record of one call could not be worked out; its row is plain and marked, all others go on");
+        }
+        for channel in &folded.crowded {
+            warn!(%channel, "so many crossings of bridges came at once that not all are kept; its calls are marked");
+        }
+        for change in &folded.changes {
+            if let Some(survivor) = &change.survivor {
+                self.recordings.merged(&change.uid, survivor);
+            }
+        }
+        folded
+    }
+}
+
 impl DbWriter {
     /// Takes what waits, up to `database.batch_rows` events, and folds it.
     pub(super) fn prepare(&mut self) -> Option<Prepared> {
@@ -182,7 +203,8 @@ impl DbWriter {
             let Some(state) = self.streams.get_mut(&prep.batch.stream).filter(|_| last && !prep.batch.rebuilds) else {
                 continue;
             };
-            let folded = state.book.fold(&self.lines);
+            let folded = state.fold(&self.lines);
+            self.view.fold_panics += folded.failed.len() as u64;
             fill(prep, folded, &self.lines, &mut prepared.told);
         }
         if prepared.events() < FEW || self.next_seq - self.heads_written >= db::heads::BEHIND {
@@ -228,10 +250,16 @@ impl DbWriter {
         let from = std::mem::replace(&mut state.end, batch.end);
         let mut seqs = Vec::new();
         let mut part = Part::default();
+        let connection = &mut self.connection;
+        let recordings: Vec<_> = std::mem::take(&mut batch.recordings)
+            .into_iter()
+            .map(|recording| recording_row(state, connection, &node, batch.received, recording))
+            .collect();
         if batch.rebuilds {
             // All of it is in the database; the fold only learns what was told.
-            state.book.fold(&self.lines);
+            self.view.fold_panics += state.fold(&self.lines).failed.len() as u64;
         } else {
+            part.recordings = recordings;
             seqs.reserve(batch.events.len());
             for event in &batch.events {
                 let seq = self.next_seq;
@@ -241,39 +269,28 @@ impl DbWriter {
             part.gaps = std::mem::take(&mut batch.gaps).into_iter().map(|g| rows::gap(&batch.stream, g)).collect();
             part.endpoints =
                 std::mem::take(&mut batch.endpoints).into_iter().map(|e| rows::endpoint(&node, e)).collect();
-            for recording in std::mem::take(&mut batch.recordings) {
-                part.recordings.push(recording_row(state, &node, recording));
-            }
             audit(&mut batch, &node, &mut part);
         }
         Some(Prep { batch, from, seqs, part })
     }
 }
 
-/// Recordings whose beginning is remembered, at most.
-const MAX_RECORDINGS: usize = 10_000;
-
 fn recording_row(
     state: &mut StreamState,
+    connection: &mut SqliteConnection,
     node: &NodeId,
-    mut recording: RecordingState,
-) -> db::recordings::RecordingRow {
+    received: Timestamp,
+    recording: RecordingState,
+) -> RecordingRow {
     let call = recording.chan.and_then(|key| state.book.call_uid(key)).map(|uid| CallUid::from_stored(&uid));
-    // The events of a bridge's recording come twice: the first beginning counts.
-    let known = state.recordings.get(&recording.name).cloned();
-    let (started, call) = match known {
-        Some((started, first)) => (started, first.or(call)),
-        None => (recording.at, call),
+    let (name, at) = (recording.name.clone(), recording.at);
+    let stored = || {
+        db::recordings::latest(connection, node, &name, at)
+            .inspect_err(|error| warn!(%error, "the row of a recording can't be read"))
+            .ok()
+            .flatten()
     };
-    if recording.begins && state.recordings.len() < MAX_RECORDINGS {
-        state.recordings.insert(recording.name.clone(), (started, call.clone()));
-    }
-    let ended = recording.at;
-    let begins = recording.begins;
-    recording.at = started;
-    let mut row = rows::recording(node, recording, call);
-    row.ended_at = (!begins).then_some(ended);
-    row
+    state.recordings.take(received, node, recording, call, stored)
 }
 
 fn audit(batch: &mut WriteBatch, node: &NodeId, part: &mut Part<'static>) {
@@ -317,7 +334,9 @@ fn fill(prep: &mut Prep, folded: Folded, lines: &dyn LineRules, told: &mut Vec<T
         .legs
         .into_iter()
         .map(|(uid, leg)| {
-            let e164 = leg.number.as_deref().and_then(|n| lines.e164(n));
+            // What strangers call their number must not be able to end the writer.
+            let e164 = || leg.number.as_deref().and_then(|n| lines.e164(n));
+            let e164 = catch_unwind(AssertUnwindSafe(e164)).ok().flatten();
             db::legs::LegRow::of(&node, &uid, e164, leg)
         })
         .collect();

@@ -98,29 +98,28 @@ impl Entries {
         } else if let Some(gap) = &line.gap {
             self.gap(graph, position, at, gap);
         } else if let Some(raw) = line.snapshot {
-            let taken = serde_json::from_str::<Snapshot<'_>>(raw.get())
-                .map_err(|e| e.to_string())
-                .and_then(|s| graph.snapshot(&s, at, position).map_err(|e| e.to_string()));
-            if let Err(error) = taken {
+            let taken = self.guard(position, at, text, || {
+                let snapshot = serde_json::from_str::<Snapshot<'_>>(raw.get()).map_err(|e| e.to_string())?;
+                graph.snapshot(&snapshot, at, position).map_err(|e| e.to_string())
+            });
+            if let Some(Err(error)) = taken {
                 self.bad(at, position, &error, text);
             }
         } else if let Some(command) = &line.command {
             self.audit.push(AuditEntry::Command(at, command.clone()));
+            if let Some(about) = &command.about {
+                self.guard(position, at, text, || graph.asked(&command.id, about));
+            }
         } else if let Some(reply) = &line.reply {
             self.audit.push(AuditEntry::Reply(at, reply.clone()));
-            graph.reply(&reply.id, &reply.outcome, at);
+            self.guard(position, at, text, || graph.reply(&reply.id, &reply.outcome, at));
         } else if let Some(bad) = &line.bad {
             self.bad(at, position, &bad.reason, bad.sample.as_bytes());
-        }
-        if let Some(command) = &line.command
-            && let Some(about) = &command.about
-        {
-            graph.asked(&command.id, about);
         }
     }
 
     fn gap(&mut self, graph: &mut Graph, position: u64, at: Timestamp, gap: &Gap) {
-        let calls = guarded(&mut self.panics, || graph.gap(gap, at)).unwrap_or(0);
+        let calls = self.guard(position, at, gap.reason.as_bytes(), || graph.gap(gap, at)).unwrap_or(0);
         self.gaps_read += 1;
         self.gaps.push(GapRow {
             position,
@@ -137,6 +136,20 @@ impl Entries {
         let at = graph.journal_time();
         let gap = Gap { since: at.secs_f64(), reason: reason.to_owned() };
         self.gap(graph, position, at, &gap);
+    }
+
+    /// A failure of the graph at one entry must not end the registry: the same entry would end it again after each
+    /// start. The entry becomes a gap with a sample.
+    fn guard<T>(&mut self, position: u64, at: Timestamp, text: &[u8], work: impl FnOnce() -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(value) => Some(value),
+            Err(_) => {
+                self.panics += 1;
+                error!(position, "the graph failed at an entry of the journal");
+                self.bad(at, position, "the graph failed at this entry", text);
+                None
+            }
+        }
     }
 
     fn bad(&mut self, at: Timestamp, position: u64, reason: &str, bytes: &[u8]) {
@@ -158,12 +171,9 @@ impl Entries {
             Ok(frame) => frame,
             Err(error) => return self.bad(at, position, &error.to_string(), json.as_bytes()),
         };
-        let before = self.panics;
-        let chan = guarded(&mut self.panics, || graph.event(&frame, at, position)).flatten();
-        if self.panics > before {
-            error!(position, kind = %frame.kind, "the graph failed at an event");
-            return self.bad(at, position, "the graph failed at this event", json.as_bytes());
-        }
+        let Some(chan) = self.guard(position, at, json.as_bytes(), || graph.event(&frame, at, position)) else {
+            return;
+        };
         self.observe(graph, &frame, at);
         let (channel, bridge) = frame.event.subjects();
         let start = json.as_ptr() as usize - self.text.as_ptr() as usize;
@@ -212,17 +222,6 @@ impl Entries {
     }
 }
 
-/// A failure of the graph at one entry must not end the registry.
-fn guarded<T>(panics: &mut u64, work: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(value) => Some(value),
-        Err(_) => {
-            *panics += 1;
-            None
-        }
-    }
-}
-
 /// Time and JSON of an event line in the form in which the journal itself writes it; other lines are read by serde.
 fn event_of(line: &str) -> Option<(Timestamp, &str)> {
     let rest = line.strip_prefix("{\"at\": ")?;
@@ -230,4 +229,51 @@ fn event_of(line: &str) -> Option<(Timestamp, &str)> {
     let json = rest.strip_prefix(" \"event\": ")?.trim_end().strip_suffix('}')?;
     let at: f64 = at.parse().ok()?;
     Some((Timestamp::from_secs_f64(at), json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::GraphLimits;
+
+    #[test]
+    fn an_entry_at_which_the_graph_fails_becomes_a_gap_and_the_rest_is_read() {
+        let channel = serde_json::json!({
+            "id": "callcenter-test-panic-graph", "name": "PJSIP/100-00000001", "state": "Up",
+            "creationtime": "2026-11-22T12:59:26.306+0000", "caller": {"name": "", "number": "100"},
+            "connected": {"name": "", "number": ""}, "accountcode": "", "language": "en",
+            "dialplan": {"context": "c", "exten": "1", "priority": 1, "app_name": "", "app_data": ""}
+        });
+        let whole = serde_json::json!({"id": "1.1", "name": "PJSIP/101-00000002", "state": "Ring"});
+        let mut whole_channel = channel.clone();
+        whole.as_object().unwrap().iter().for_each(|(key, value)| whole_channel[key] = value.clone());
+        let created = |channel: &serde_json::Value| {
+            serde_json::json!({"type": "ChannelCreated", "application": "a", "timestamp": channel["creationtime"],
+                "channel": channel})
+        };
+        let command = serde_json::json!({"id": "callcenter-test-panic-graph", "method": "POST", "path": "/p",
+            "about": "callcenter-test-panic-graph", "who": "rule:x"});
+        let reply =
+            serde_json::json!({"id": "callcenter-test-panic-graph", "status": 204, "outcome": "done", "ms": 1.0});
+        let mut graph = Graph::new("a", GraphLimits::default());
+        let mut entries = Entries::new(Bytes::new());
+        let poison = [
+            serde_json::json!({"at": 1.0, "snapshot": {"channels": [channel], "bridges": []}}),
+            serde_json::json!({"at": 2.0, "command": command}),
+            serde_json::json!({"at": 3.0, "reply": reply}),
+        ];
+        for (position, line) in (0..).zip(&poison) {
+            entries.line(&mut graph, position, line.to_string().as_bytes());
+        }
+        // The text of an event must lie in the batch's text.
+        let event = serde_json::json!({"at": 4.0, "event": created(&channel)}).to_string();
+        entries.line(&mut graph, 3, event.as_bytes());
+        let good = Bytes::from(serde_json::json!({"at": 5.0, "event": created(&whole_channel)}).to_string());
+        entries.text = good.clone();
+        entries.line(&mut graph, 4, &good);
+        assert_eq!((entries.panics, entries.bad_frames, graph.live()), (4, 4, 1));
+        assert_eq!(entries.gaps.iter().map(|g| g.position).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert!(entries.gaps.iter().all(|g| g.reason.contains("graph failed") && g.sample.is_some()));
+        assert_eq!((entries.audit.len(), entries.events.len()), (2, 1), "what was asked stays on record");
+    }
 }

@@ -208,6 +208,9 @@ impl SystemView {
         if let Some(free) = self.database.free_bytes.filter(|free| *free < min_free) {
             warnings.push(format!("only {} MiB are free on the database's disk", free / 1024 / 1024));
         }
+        if let Some(failed) = self.writer.as_ref().map(|w| w.fold_panics).filter(|failed| *failed > 0) {
+            warnings.push(format!("the records of {failed} calls failed and are plain; please report the log"));
+        }
         for node in &self.nodes {
             let name = &node.name;
             let offset = node.registry.as_ref().and_then(|r| r.clock_offset_ms).unwrap_or(0);

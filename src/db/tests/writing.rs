@@ -340,3 +340,18 @@ fn everything_else() -> Part<'static> {
         ..everything()
     }
 }
+
+#[test]
+fn the_latest_recording_of_a_name_is_the_one_that_had_begun() {
+    let (_folder, _config, mut opened) = fresh();
+    let conn = &mut opened.connection;
+    let later = RecordingRow { started_at: START.plus_millis(60_000), ..recording() };
+    let other = RecordingRow { name: "other".into(), ..recording() };
+    commit(conn, Part { recordings: vec![later.clone(), recording(), other], ..Part::default() });
+    let mut at = |ms| crate::db::recordings::latest(conn, &node(), "sale", START.plus_millis(ms)).unwrap();
+    assert_eq!(at(-1), None);
+    assert_eq!(at(59_999), Some(recording()));
+    assert_eq!(at(60_000), Some(later.clone()));
+    assert_eq!(at(900_000), Some(later));
+    assert_eq!(crate::db::recordings::latest(conn, &NodeId::new("elsewhere"), "sale", START).unwrap(), None);
+}
