@@ -20,6 +20,7 @@ mod key;
 mod leg;
 mod links;
 mod numbers;
+mod restore;
 mod snapshot;
 mod talk;
 #[cfg(test)]
@@ -33,4 +34,5 @@ pub use input::{ChannelState, DialStatus, Input, Opening};
 pub use key::{ChanKey, ChanKind, Stay};
 pub use leg::{Ask, Effect, Leg, LegState, Refusal};
 pub use numbers::Numbers;
+pub use restore::{EndedChannel, StoredCall};
 pub use snapshot::SnapshotError;

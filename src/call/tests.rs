@@ -1,6 +1,7 @@
 //! The pure core over the recorded streams: each gives exactly the calls of its truth, in any order of
 //! neighbours and with any event doubled.
 
+mod kept;
 mod rewritten;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::ari::entry::{Line, Snapshot};
 use crate::ari::event::decode;
+use crate::model::Timestamp;
 
 pub(super) struct NoLines;
 
@@ -30,13 +32,15 @@ impl LineRules for NoLines {
 
 /// The synchronous twin of the registry, the call actors and the writer.
 pub(super) struct Driver {
-    graph: Graph,
+    pub(super) graph: Graph,
     legs: BTreeMap<ChanKey, Leg>,
     book: Book,
     pub(super) rows: BTreeMap<String, CallRow>,
     pub(super) legs_rows: BTreeMap<(String, String, usize), LegRow>,
     effects: Vec<Effect>,
     position: u64,
+    /// As the raw log: the events of each channel (id, creation time).
+    pub(super) log: Vec<((Box<str>, Timestamp), String)>,
 }
 
 impl Driver {
@@ -49,6 +53,7 @@ impl Driver {
             legs_rows: BTreeMap::new(),
             effects: Vec::new(),
             position: 0,
+            log: Vec::new(),
         }
     }
 
@@ -57,7 +62,10 @@ impl Driver {
         let at = line.at();
         self.position += 1;
         if let Some(event) = line.event {
-            self.graph.event(&decode(event.get()).unwrap(), at, self.position);
+            let key = self.graph.event(&decode(event.get()).unwrap(), at, self.position);
+            if let Some((id, created)) = key.and_then(|key| self.book.identity(key)) {
+                self.log.push(((id.into(), created), event.get().to_owned()));
+            }
         } else if let Some(gap) = line.gap {
             self.graph.gap(&gap, at);
         } else if let Some(snapshot) = line.snapshot {
@@ -67,7 +75,7 @@ impl Driver {
         self.settle();
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let out = std::mem::take(self.graph.out());
         for opening in out.opened {
             let key = opening.key;
