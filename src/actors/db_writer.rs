@@ -10,6 +10,8 @@ mod prepare;
 mod recall;
 mod rows;
 mod story;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
