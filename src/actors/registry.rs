@@ -96,7 +96,7 @@ pub struct RegistryView {
     pub graph_panics: u64,
     /// Channels for which the journal is kept no longer, since they would fill it.
     pub let_go: u64,
-    /// Open calls that a start found in the database only.
+    /// Open calls to which the start added what the database has, as the journal doesn't have their beginning.
     pub restored_calls: u64,
     /// Asterisk's clock minus this machine's, milliseconds, as events tell.
     pub clock_offset_ms: Option<i64>,
@@ -137,6 +137,8 @@ pub struct Registry {
     rest: VecDeque<Chunk>,
     /// Where this stands to what was committed before the start.
     border: Border,
+    /// Whether a part of what was committed is missing: then nothing was rebuilt whole.
+    torn: bool,
     view: RegistryView,
 }
 
@@ -156,6 +158,7 @@ impl Registry {
             pumping: false,
             rest: border::lost_before(&setup).into_iter().collect(),
             border: if setup.recall.is_some() { Border::Ahead } else { Border::Passed },
+            torn: false,
             view: RegistryView { committed: setup.start.committed, ..RegistryView::default() },
             setup,
         }
@@ -233,6 +236,7 @@ impl Registry {
         let (end, skipped) = (chunk.end.offset(), chunk.skipped);
         let mut entries = Entries::new(chunk.bytes.clone());
         if let Some(skipped) = skipped {
+            self.torn |= rebuilds;
             let (since, until) = self.lost_span(rebuilds);
             entries.lost(&mut self.graph, chunk.start.offset(), since, until, skipped.reason.as_str());
         }

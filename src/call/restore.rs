@@ -52,6 +52,19 @@ pub struct EndedChannel {
     pub sip: Option<i32>,
 }
 
+/// A channel as the graph knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownChannel {
+    /// Its id.
+    pub id: Arc<str>,
+    /// When Asterisk made it.
+    pub created: Timestamp,
+    /// Whether its creation was seen.
+    pub whole: bool,
+    /// Whether its end was not.
+    pub lives: bool,
+}
+
 /// The rank of what a row tells of a channel's party and extension: anything that an event tells counts before it.
 const ROW_RANK: u8 = 9;
 
@@ -99,15 +112,14 @@ impl Graph {
         self.nodes.contains_key(&key) || self.entombed.contains(&key)
     }
 
-    /// The channels whose creation was seen: id and creation time.
-    pub fn whole(&self) -> impl Iterator<Item = (Arc<str>, Timestamp)> + use<'_> {
-        self.nodes.values().filter(|n| n.creation_seen && !n.retired).map(|n| (n.id.clone(), n.created))
-    }
-
-    /// Living channels whose creation was not seen: id and creation time.
-    pub fn halves(&self) -> impl Iterator<Item = (Arc<str>, Timestamp)> + use<'_> {
-        let half = |n: &&super::graph::Node| !n.creation_seen && !n.ended && n.kind != ChanKind::Hidden;
-        self.nodes.values().filter(half).map(|n| (n.id.clone(), n.created))
+    /// Every channel that is known but helpers of Asterisk.
+    pub fn channels(&self) -> impl Iterator<Item = KnownChannel> + use<'_> {
+        self.nodes.values().filter(|n| n.kind != ChanKind::Hidden).map(|n| KnownChannel {
+            id: n.id.clone(),
+            created: n.created,
+            whole: n.creation_seen,
+            lives: !n.ended,
+        })
     }
 
     /// Ends a channel that only seems to live: what was seen of it came after its end.
@@ -129,6 +141,13 @@ impl Graph {
             let channel = (leg.channel_id.clone(), leg.channel_created_at);
             let (_, stay) = restored.0.entry(channel).or_insert_with(|| (self.revive(leg, position), leg.stay));
             *stay = leg.stay.max(*stay);
+        }
+        // Who moved where was worked out from what was seen of them; the raw log tells it again, to those tied rightly.
+        for (key, _) in restored.0.values() {
+            self.moved.retain(|moved| moved != key);
+            if let Some(node) = self.nodes.get_mut(key) {
+                node.links.moves.clear();
+            }
         }
         for call in calls {
             self.tie_stored(call, &restored);
@@ -169,7 +188,7 @@ impl Graph {
             self.find(&leg.channel_id).and_then(|key| self.nodes.get(&key).map(|n| (key, n.created, n.retired)));
         match known {
             Some((key, created, false)) if created == leg.channel_created_at => return key,
-            // Its leg has gone already: it begins again.
+            // Half of it was seen and its leg has gone already: it begins again.
             Some((key, created, true)) if created == leg.channel_created_at => self.forget(key),
             Some(_) | None => {}
         }

@@ -63,6 +63,7 @@ impl Driver {
         self.position += 1;
         if let Some(event) = line.event {
             let key = self.graph.event(&decode(event.get()).unwrap(), at, self.position);
+            self.settle();
             if let Some((id, created)) = key.and_then(|key| self.book.identity(key)) {
                 self.log.push(((id.into(), created), event.get().to_owned()));
             }

@@ -22,12 +22,12 @@ const MAX_EVENTS: i64 = 20_000;
 const MAX_ALL_EVENTS: usize = 200_000;
 
 /// Asks what the database has of calls that are open in it and were not rebuilt whole.
-#[derive(Message)]
+#[derive(Debug, Message)]
 #[rtype(result = "Result<Recalled, String>")]
 pub struct Recall {
     /// Whose.
     pub stream: Stream,
-    /// Channels (id, creation time) that were rebuilt from their creation on.
+    /// Channels (id, creation time) that were rebuilt from their creation on, and nothing is missing behind it.
     pub whole: FxHashSet<(Arc<str>, Timestamp)>,
     /// Channels that seem to live and whose creation was not read.
     pub halves: Vec<(Arc<str>, Timestamp)>,

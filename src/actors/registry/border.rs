@@ -10,7 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actix::prelude::*;
 use bytes::Bytes;
-use tracing::{error, warn};
+use rustc_hash::FxHashSet;
+use tracing::{error, info, warn};
 
 use super::entries::{Entries, time_of};
 use super::{READ_AGAIN, Registry, RegistrySetup};
@@ -60,11 +61,17 @@ impl Registry {
     pub(super) fn ask(&mut self, ctx: &mut Context<Self>) {
         let Some(recall) = &self.setup.recall else { return };
         self.border = Border::Asking;
-        let question = Recall {
-            stream: self.setup.stream.clone(),
-            whole: self.graph.whole().collect(),
-            halves: self.graph.halves().collect(),
-        };
+        let mut question =
+            Recall { stream: self.setup.stream.clone(), whole: FxHashSet::default(), halves: Vec::new() };
+        for channel in self.graph.channels() {
+            let (whole, lives) = (channel.whole && !self.torn, channel.lives);
+            let channel = (channel.id, channel.created);
+            if whole {
+                question.whole.insert(channel);
+            } else if lives {
+                question.halves.push(channel);
+            }
+        }
         let answer = recall.send(question).into_actor(self);
         ctx.spawn(answer.map(
             |answer, registry, ctx| match answer.map_err(|e| e.to_string()).and_then(|answer| answer) {
@@ -86,7 +93,7 @@ impl Registry {
         let open = recalled.calls.iter().filter(|call| call.open).count();
         if open > 0 {
             let node = &self.setup.stream.node;
-            warn!(%node, calls = open, "open calls began before what the journal still has: they go on from the database");
+            info!(%node, calls = open, "of open calls whose beginning the journal doesn't have the database was read");
             self.view.restored_calls += open as u64;
         }
         let graph = &mut self.graph;
