@@ -189,9 +189,9 @@ impl DbWriter {
         }
         let from = std::mem::replace(&mut state.end, batch.end);
         let mut seqs = Vec::new();
-        let mut part = Part::default();
         // Of a rebuild: that part of the journal is missing, which no earlier run could know.
-        part.gaps = std::mem::take(&mut batch.gaps).into_iter().map(|g| rows::gap(&batch.stream, g)).collect();
+        let gaps = std::mem::take(&mut batch.gaps).into_iter().map(|g| rows::gap(&batch.stream, g)).collect();
+        let mut part = Part { gaps, ..Part::default() };
         if batch.rebuilds {
             // All of it is in the database; the fold only learns what was told.
             state.book.fold(&self.lines);

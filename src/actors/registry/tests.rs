@@ -125,7 +125,7 @@ impl Bench {
     }
 
     fn committed(&self) -> positions::Position {
-        self.read(|conn| read::all_positions(conn)).remove(0)
+        self.read(read::all_positions).remove(0)
     }
 
     fn events(&self) -> usize {
