@@ -5,10 +5,14 @@
 //! meanwhile registries stop reading (they have a limit of batches under way) and the journal holds the rest.
 
 mod lines;
+mod overlap;
 mod prepare;
+mod recall;
 mod recordings;
 mod rows;
 mod story;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -30,6 +34,7 @@ use crate::db::trouble::Trouble;
 use crate::model::{NodeId, Timestamp};
 pub use lines::Lines;
 use prepare::Prepared;
+pub use recall::{Recall, Recalled};
 use recordings::Recordings;
 
 /// The name of the stream that is a node's own journal.
@@ -62,6 +67,8 @@ pub struct StreamStart {
     pub committed: u64,
     /// From where everything open can be rebuilt.
     pub oldest_open: u64,
+    /// When the last entry before `committed` was received.
+    pub committed_at: Option<Timestamp>,
 }
 
 /// Names who wants to know what of a stream is committed.
@@ -123,6 +130,8 @@ pub struct WriterView {
     pub fold_panics: u64,
     /// Rows that retention took since the start.
     pub retired_rows: u64,
+    /// Batches that overlapped what was committed and were cut; a mistake in the program.
+    pub overlaps: u64,
 }
 
 #[derive(Clone, Copy, Message)]
@@ -240,8 +249,13 @@ impl DbWriter {
                 }
             }
             Err(failure) => {
+                let cut = self.cut_overlap(&mut prepared, &failure);
                 self.prepared = Some(prepared);
-                self.failed(&failure, ctx);
+                if cut {
+                    self.flush_soon(ctx);
+                } else {
+                    self.failed(&failure, ctx);
+                }
             }
         }
     }
@@ -331,6 +345,7 @@ impl DbWriter {
             known: true,
             committed: number(p.position),
             oldest_open: number(p.oldest_open),
+            committed_at: Some(p.updated_at),
         }))
     }
 }

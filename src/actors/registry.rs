@@ -1,10 +1,15 @@
 //! The registry of one node: reads its stream, keeps the graph, gives each channel's actor what concerns it.
 //!
 //! Only this actor makes call actors. Its state is rebuilt after a start by reading the stream again from the first
-//! position of the oldest open call; what was committed before is then only folded, not written again.
+//! position of the oldest open call; what was committed before is then only folded, not written again. What that did
+//! not bring back is asked of the database (`border.rs`).
 
+mod border;
 mod entries;
+#[cfg(test)]
+mod tests;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -16,12 +21,14 @@ use tracing::{error, info, warn};
 use super::ari_command::AriCommand;
 use super::batch::{Committed, Slot, Stream, Write};
 use super::call::{CallActor, Inputs, Retire};
-use super::journal::{Appended, Chunk, Journal, JournalError, Position, Trim};
+use super::db_writer::{Recall, StreamStart};
+use super::journal::{Appended, Chunk, Journal, JournalError, Position, Skipped, Trim};
 use super::link::Link;
 use super::messages::{Exited, Stop};
 use crate::call::{ChanKey, Fact, Graph, GraphLimits, Input, Leg};
 use crate::config;
 use crate::model::Timestamp;
+use border::Border;
 use entries::Entries;
 
 use super::source::Source;
@@ -42,8 +49,15 @@ pub struct RegistrySetup {
     pub journal: Option<Addr<Journal>>,
     /// Limits.
     pub calls: config::Calls,
-    /// Up to where the stream is committed.
-    pub committed: u64,
+    /// Where the stream stands in the database.
+    pub start: StreamStart,
+    /// Where the source begins: at `start.oldest_open`, or later when what was there is gone.
+    pub from: u64,
+    /// Who tells what the database has of open calls that the stream doesn't give back; none when a recording is
+    /// replayed: its calls are its own.
+    pub recall: Option<Recipient<Recall>>,
+    /// Bytes of the stream that open calls may hold; beyond them the oldest is let go.
+    pub hold_bytes: Option<u64>,
     /// Requests are sent only for what stands behind this position; before it is the past.
     pub live_from: u64,
     /// Told when this actor ends.
@@ -80,6 +94,10 @@ pub struct RegistryView {
     pub call_panics: u64,
     /// Failures of the graph itself.
     pub graph_panics: u64,
+    /// Channels for which the journal is kept no longer, since they would fill it.
+    pub let_go: u64,
+    /// Open calls to which the start added what the database has, as the journal doesn't have their beginning.
+    pub restored_calls: u64,
     /// Asterisk's clock minus this machine's, milliseconds, as events tell.
     pub clock_offset_ms: Option<i64>,
     /// Why the stream can't be read, if it can't.
@@ -115,7 +133,12 @@ pub struct Registry {
     position: u64,
     trimmed: u64,
     pumping: bool,
-    rest: Option<Chunk>,
+    /// What was read and not taken yet.
+    rest: VecDeque<Chunk>,
+    /// Where this stands to what was committed before the start.
+    border: Border,
+    /// Whether a part of what was committed is missing: then nothing was rebuilt whole.
+    torn: bool,
     view: RegistryView,
 }
 
@@ -130,11 +153,13 @@ impl Registry {
             inputs: FxHashMap::default(),
             ids: FxHashMap::default(),
             number: 0,
-            position: 0,
+            position: setup.start.oldest_open,
             trimmed: 0,
             pumping: false,
-            rest: None,
-            view: RegistryView { committed: setup.committed, ..RegistryView::default() },
+            rest: border::lost_before(&setup).into_iter().collect(),
+            border: if setup.recall.is_some() { Border::Ahead } else { Border::Passed },
+            torn: false,
+            view: RegistryView { committed: setup.start.committed, ..RegistryView::default() },
             setup,
         }
     }
@@ -148,10 +173,10 @@ impl Registry {
 
     /// Reads one stretch, if another may be under way.
     fn read(&mut self, ctx: &mut Context<Self>) {
-        if self.view.batches >= self.setup.calls.max_batches {
+        if self.view.batches >= self.setup.calls.max_batches || self.border == Border::Asking {
             return;
         }
-        let chunk = match self.rest.take() {
+        let chunk = match self.rest.pop_front() {
             Some(chunk) => Ok(Some(chunk)),
             None => self.setup.source.read(self.setup.calls.read_bytes),
         };
@@ -159,6 +184,10 @@ impl Registry {
             Ok(Some(chunk)) => {
                 self.view.error = None;
                 let chunk = self.split_at_committed(chunk);
+                if self.border == Border::Ahead && chunk.start.offset() >= self.setup.start.committed {
+                    self.rest.push_front(chunk);
+                    return self.ask(ctx);
+                }
                 self.stretch(chunk, ctx);
                 self.pump(ctx);
             }
@@ -185,35 +214,45 @@ impl Registry {
         }
     }
 
-    /// What was committed is a stretch of its own: it only rebuilds.
+    /// What was committed is a stretch of its own: it only rebuilds. That holds for a range that is missing, too.
     fn split_at_committed(&mut self, mut chunk: Chunk) -> Chunk {
-        let committed = self.setup.committed;
-        if chunk.start.offset() < committed && committed < chunk.end.offset() && chunk.skipped.is_none() {
-            let length = usize::try_from(committed - chunk.start.offset()).unwrap_or(usize::MAX);
-            let bytes = chunk.bytes.split_off(length.min(chunk.bytes.len()));
+        let committed = self.setup.start.committed;
+        if chunk.start.offset() < committed && committed < chunk.end.offset() {
+            let length = committed - chunk.start.offset();
+            let bytes = chunk.bytes.split_off(chunk.bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX)));
             let border = Position(committed);
-            self.rest = Some(Chunk { start: border, end: chunk.end, bytes, skipped: None });
+            let rest = chunk.skipped.map(|s| Skipped { bytes: s.bytes.saturating_sub(length), ..s });
+            chunk.skipped = chunk.skipped.map(|s| Skipped { bytes: length, ..s });
+            self.rest.push_front(Chunk { start: border, end: chunk.end, bytes, skipped: rest });
             chunk.end = border;
         }
         chunk
     }
 
     fn stretch(&mut self, chunk: Chunk, ctx: &mut Context<Self>) {
-        let live = chunk.start.offset() >= self.setup.live_from.max(self.setup.committed);
-        let rebuilds = chunk.end.offset() <= self.setup.committed;
+        let committed = self.setup.start.committed;
+        let live = chunk.start.offset() >= self.setup.live_from.max(committed);
+        let rebuilds = chunk.end.offset() <= committed;
         let (end, skipped) = (chunk.end.offset(), chunk.skipped);
         let mut entries = Entries::new(chunk.bytes.clone());
         if let Some(skipped) = skipped {
-            entries.lost(&mut self.graph, chunk.start.offset(), skipped.reason.as_str());
+            self.torn |= rebuilds;
+            let (since, until) = self.lost_span(rebuilds);
+            entries.lost(&mut self.graph, chunk.start.offset(), since, until, skipped.reason.as_str());
         }
         for (position, line) in chunk.lines() {
             entries.line(&mut self.graph, position.offset(), line);
+        }
+        if rebuilds && skipped.is_none() {
+            // They are in the database; what retention took of them stays gone.
+            entries.forget_gaps();
         }
         self.view.events += entries.events_read;
         self.view.gaps += entries.gaps_read;
         self.view.bad_frames += entries.bad_frames;
         self.view.graph_panics += entries.panics;
         self.position = end;
+        self.let_go();
         self.ship(entries, rebuilds, live, ctx);
     }
 
@@ -312,7 +351,9 @@ impl Handler<Committed> for Registry {
         self.view.batches = self.view.batches.saturating_sub(1);
         self.view.committed = self.view.committed.max(done.end);
         let before = done.oldest_open.min(done.end);
-        if let Some(journal) = self.setup.journal.as_ref().filter(|_| before > self.trimmed) {
+        // What only rebuilds leaves the database's own `oldest_open` as it was: a start would look for what is gone.
+        let written = done.end > self.setup.start.committed;
+        if let Some(journal) = self.setup.journal.as_ref().filter(|_| written && before > self.trimmed) {
             self.trimmed = before;
             journal.do_send(Trim { before: Position(before) });
         }
@@ -360,7 +401,7 @@ impl Handler<RegistryStatus> for Registry {
 impl Registry {
     /// Says in the log what is rebuilt.
     pub fn announce(&self) {
-        let (node, from) = (&self.setup.stream.node, self.setup.committed);
+        let (node, from) = (&self.setup.stream.node, self.setup.start.committed);
         if from > 0 {
             info!(%node, committed = from, "goes on from the committed position of the journal");
         } else {

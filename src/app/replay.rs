@@ -7,7 +7,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::actors::batch::Stream;
-use crate::actors::db_writer::{Attach, DbWriter, Follow, Lines, WriterStatus};
+use crate::actors::db_writer::{Attach, DbWriter, Follow, Lines, StreamStart, WriterStatus};
 use crate::actors::registry::{Registry, RegistrySetup};
 use crate::actors::source::FileSource;
 use crate::config::Config;
@@ -82,7 +82,10 @@ async fn one(
         commands: None,
         journal: None,
         calls: config.calls.clone(),
-        committed: begin.committed,
+        start: StreamStart { oldest_open: 0, ..begin },
+        from: 0,
+        recall: None,
+        hold_bytes: None,
         live_from: u64::MAX,
         exited: None,
         finished: Some(finished),

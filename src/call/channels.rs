@@ -65,6 +65,7 @@ impl Graph {
         let epoch = self.epoch;
         let Some(node) = self.nodes.get_mut(&key) else { return };
         node.epoch = epoch;
+        node.unsure = None;
         node.last = node.last.max(ts);
         let earlier = |slot: &mut Option<Timestamp>| {
             let news = slot.is_none_or(|was| ts < was);
@@ -128,21 +129,33 @@ impl Graph {
     }
 
     fn open(&mut self, channel: &Channel<'_>, created: Timestamp, position: u64) -> ChanKey {
+        // Which it was is read off the first object that shows it; a dialled channel never shows `Ring`.
+        let born_down = &*channel.state != "Ring" && channel.dialplan.app_name.is_empty() | made_by_asterisk(channel);
+        self.open_as(&channel.id, &channel.name, created, born_down, position)
+    }
+
+    pub(super) fn open_as(
+        &mut self,
+        id: &str,
+        name: &str,
+        created: Timestamp,
+        born_down: bool,
+        position: u64,
+    ) -> ChanKey {
         let key = ChanKey(self.next);
         self.next += 1;
-        let id: Arc<str> = Arc::from(&*channel.id);
-        let kind = ChanKind::of(&channel.name);
-        self.out.opened.push(Opening { key, id: id.clone(), name: channel.name.as_ref().into(), kind, created });
+        let id: Arc<str> = Arc::from(id);
+        let kind = ChanKind::of(name);
+        self.out.opened.push(Opening { key, id: id.clone(), name: name.into(), kind, created });
         self.ids.insert(id.clone(), key);
-        self.births.push_back((position, key));
+        self.born(key, kind, position);
         let node = Node {
             id,
             created,
             birth: position,
             kind,
             links: Links::default(),
-            // Which it was is read off the first object that shows it; a dialled channel never shows `Ring`.
-            born_down: &*channel.state != "Ring" && channel.dialplan.app_name.is_empty() | made_by_asterisk(channel),
+            born_down,
             creation_seen: false,
             protocol_seen: false,
             retired: false,
@@ -154,11 +167,12 @@ impl Graph {
             last: created,
             ended: false,
             epoch: self.epoch,
+            unsure: None,
             stays: Box::default(),
         };
         self.nodes.insert(key, node);
         if kind.is_local() {
-            self.pair(key, kind, local_base(&channel.name), created);
+            self.pair(key, kind, local_base(name), created);
         }
         key
     }

@@ -82,6 +82,8 @@ pub(super) struct Node {
     pub(super) last: Timestamp,
     pub(super) ended: bool,
     pub(super) epoch: u32,
+    /// The beginning of the first gap since it was last heard of: from there on it is not known whether it lives.
+    pub(super) unsure: Option<Timestamp>,
     pub(super) stays: Box<[Stay]>,
 }
 
@@ -98,7 +100,10 @@ pub struct Graph {
     pub(super) moved: Vec<ChanKey>,
     ending: VecDeque<(Timestamp, ChanKey)>,
     pub(super) tombs: FxHashSet<u64>,
-    tomb_queue: VecDeque<(Timestamp, u64)>,
+    tomb_queue: VecDeque<(Timestamp, u64, ChanKey)>,
+    /// Channels that have a tombstone: they are rebuilt too, so that a late event opens none of them anew.
+    pub(super) entombed: FxHashSet<ChanKey>,
+    /// Where in the journal each channel was first seen; by position.
     pub(super) births: VecDeque<(u64, ChanKey)>,
     /// Of channels that met older ones in a bridge: the birth of the oldest. To rebuild their talk that one is needed.
     pub(super) needs: FxHashMap<ChanKey, u64>,
@@ -128,6 +133,7 @@ impl Graph {
             ending: VecDeque::new(),
             tombs: FxHashSet::default(),
             tomb_queue: VecDeque::new(),
+            entombed: FxHashSet::default(),
             births: VecDeque::new(),
             needs: FxHashMap::default(),
             asked: VecDeque::new(),
@@ -155,18 +161,6 @@ impl Graph {
         self.offset
     }
 
-    /// The journal position from which all that is still open can be rebuilt; `None` when nothing is open.
-    pub fn oldest_open(&mut self) -> Option<u64> {
-        while let Some((_, key)) = self.births.front() {
-            if self.nodes.contains_key(key) {
-                break;
-            }
-            self.births.pop_front();
-        }
-        let met = self.needs.values().copied().min();
-        self.births.front().map(|(position, _)| met.map_or(*position, |met| met.min(*position)))
-    }
-
     /// The handle of the channel with this id, if it is known.
     pub fn find(&self, id: &str) -> Option<ChanKey> {
         self.ids.get(id).copied()
@@ -180,6 +174,11 @@ impl Graph {
         if frame.timestamp.is_some() {
             self.clock(ts.since(at));
         }
+        self.apply(frame, ts, position)
+    }
+
+    /// Takes an event as of the moment `ts` of Asterisk's clock; journal time stays.
+    pub(super) fn apply(&mut self, frame: &Frame<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
         match &frame.event {
             Event::ChannelCreated(e) => self.created(&e.channel, ts, position),
             Event::ChannelDestroyed(e) => {
@@ -337,42 +336,45 @@ impl Graph {
             self.ending.pop_front();
             self.retire(key);
         }
-        while let Some((when, tomb)) = self.tomb_queue.front().copied() {
+        while let Some((when, tomb, key)) = self.tomb_queue.front().copied() {
             if self.now.since(when) < self.limits.tombstone_ms {
                 break;
             }
             self.tomb_queue.pop_front();
             self.tombs.remove(&tomb);
+            self.entombed.remove(&key);
         }
     }
 
-    fn retire(&mut self, key: ChanKey) {
+    pub(super) fn retire(&mut self, key: ChanKey) {
         let Some(node) = self.nodes.get_mut(&key) else { return };
         node.retired = true;
         self.out.retired.push(key);
         // A group's rows are folded from each other's channels: they are forgotten together.
         let group = self.kin(key);
-        if !group.iter().all(|k| self.nodes.get(k).is_none_or(|n| n.retired)) {
-            return;
+        if group.iter().all(|k| self.nodes.get(k).is_none_or(|n| n.retired)) {
+            group.into_iter().for_each(|key| self.forget(key));
         }
-        for key in group {
-            let Some(node) = self.nodes.remove(&key) else { continue };
-            if self.ids.get(&node.id) == Some(&key) {
-                self.ids.remove(&node.id);
-            }
-            let tomb = tomb(&node.id, node.created);
-            self.tombs.insert(tomb);
-            self.tomb_queue.push_back((self.now, tomb));
-            if let Some(base) = &node.links.local
-                && self.locals.get(base) == Some(&key)
-            {
-                self.locals.remove(base);
-            }
-            self.bridges.forget(key, &node.links);
-            self.moved.retain(|k| *k != key);
-            self.needs.remove(&key);
-            self.out.facts.push((key, node.last, Fact::Forgotten));
+    }
+
+    pub(super) fn forget(&mut self, key: ChanKey) {
+        let Some(node) = self.nodes.remove(&key) else { return };
+        if self.ids.get(&node.id) == Some(&key) {
+            self.ids.remove(&node.id);
         }
+        let tomb = tomb(&node.id, node.created);
+        self.tombs.insert(tomb);
+        self.entombed.insert(key);
+        self.tomb_queue.push_back((self.now, tomb, key));
+        if let Some(base) = &node.links.local
+            && self.locals.get(base) == Some(&key)
+        {
+            self.locals.remove(base);
+        }
+        self.bridges.forget(key, &node.links);
+        self.moved.retain(|k| *k != key);
+        self.needs.remove(&key);
+        self.out.facts.push((key, node.last, Fact::Forgotten));
     }
 
     pub(super) fn ended(&mut self, key: ChanKey) {

@@ -37,7 +37,7 @@ pub(super) struct Links {
     /// Its ties, both ways.
     ties: Vec<ChanKey>,
     /// Its moves to the call of another channel, and whether it takes the caller's part there.
-    moves: Vec<(Timestamp, ChanKey, bool)>,
+    pub(super) moves: Vec<(Timestamp, ChanKey, bool)>,
     /// Bridges that it was in.
     pub(super) bridges: Vec<Arc<str>>,
 }
@@ -251,7 +251,7 @@ impl Graph {
         }
     }
 
-    fn tie(&mut self, a: ChanKey, b: ChanKey) {
+    pub(super) fn tie(&mut self, a: ChanKey, b: ChanKey) {
         if a == b || self.group(a).len() + self.group(b).len() > MAX_GROUP {
             return;
         }

@@ -2,7 +2,8 @@
 //!
 //! A gap touches every channel that is alive at its mark. The snapshot that follows says what is true now:
 //! channels in it go on or are opened; a channel that was alive before the gap, is not in it and of which no
-//! event came since, ended unseen, at the latest moment at which it certainly lived: the beginning of the gap.
+//! event came since, ended unseen, at the latest moment at which it certainly lived: the beginning of the first gap
+//! since it was heard of.
 //! (A channel that was made after the reconnect may be missing in the snapshot: its events came since.)
 
 use super::graph::Graph;
@@ -22,10 +23,14 @@ impl Graph {
     /// Takes a gap that ended at `at`. Returns how many calls were open.
     pub fn gap(&mut self, gap: &Gap, at: Timestamp) -> usize {
         let since = Timestamp::from_secs_f64(gap.since);
-        self.gap_since = Some(self.in_asterisk_time(since));
+        let theirs = self.in_asterisk_time(since);
+        self.gap_since = Some(theirs);
         self.advance(at);
         self.epoch += 1;
         self.offset_fresh = false;
+        for node in self.nodes.values_mut().filter(|n| !n.ended) {
+            node.unsure.get_or_insert(theirs);
+        }
         let mut live: Vec<ChanKey> =
             self.nodes.iter().filter(|(_, n)| !n.ended && n.kind != ChanKind::Hidden).map(|(k, _)| *k).collect();
         live.sort_unstable();
@@ -196,13 +201,14 @@ impl Graph {
         gone.sort_unstable();
         for key in gone {
             let Some(node) = self.nodes.get(&key) else { continue };
-            let at = self.gap_since.map_or(node.last, |g| g.max(node.last));
+            let at = node.unsure.map_or(node.last, |since| since.max(node.last));
             self.input(key, at, Input::Vanished);
             self.ended(key);
         }
         for key in present {
             if let Some(node) = self.nodes.get_mut(key) {
                 node.epoch = epoch;
+                node.unsure = None;
             }
         }
     }

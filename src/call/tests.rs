@@ -1,6 +1,7 @@
 //! The pure core over the recorded streams: each gives exactly the calls of its truth, in any order of
 //! neighbours and with any event doubled.
 
+mod kept;
 mod long;
 mod rewritten;
 mod stream;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::ari::entry::{Line, Snapshot};
 use crate::ari::event::decode;
+use crate::model::Timestamp;
 
 pub(super) struct NoLines;
 
@@ -32,7 +34,7 @@ impl LineRules for NoLines {
 
 /// The synchronous twin of the registry, the call actors and the writer.
 pub(super) struct Driver {
-    graph: Graph,
+    pub(super) graph: Graph,
     legs: BTreeMap<ChanKey, Leg>,
     book: Book,
     pub(super) rows: BTreeMap<String, CallRow>,
@@ -43,6 +45,8 @@ pub(super) struct Driver {
     crowded: Vec<String>,
     effects: Vec<Effect>,
     position: u64,
+    /// As the raw log: the events of each channel (id, creation time).
+    pub(super) log: Vec<((Box<str>, Timestamp), String)>,
 }
 
 impl Driver {
@@ -57,6 +61,7 @@ impl Driver {
             crowded: Vec::new(),
             effects: Vec::new(),
             position: 0,
+            log: Vec::new(),
         }
     }
 
@@ -65,7 +70,11 @@ impl Driver {
         let at = line.at();
         self.position += 1;
         if let Some(event) = line.event {
-            self.graph.event(&decode(event.get()).unwrap(), at, self.position);
+            let key = self.graph.event(&decode(event.get()).unwrap(), at, self.position);
+            self.settle();
+            if let Some((id, created)) = key.and_then(|key| self.book.identity(key)) {
+                self.log.push(((id.into(), created), event.get().to_owned()));
+            }
         } else if let Some(gap) = line.gap {
             self.graph.gap(&gap, at);
         } else if let Some(snapshot) = line.snapshot {
@@ -75,7 +84,7 @@ impl Driver {
         self.settle();
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let out = std::mem::take(self.graph.out());
         for opening in out.opened {
             let key = opening.key;

@@ -86,6 +86,33 @@ impl LegRow {
     }
 }
 
+impl From<LegRow> for crate::call::LegRow {
+    fn from(row: LegRow) -> Self {
+        let role = ["origin", "local", "dialed", "ari"].into_iter().find(|role| *role == row.role);
+        Self {
+            channel_id: row.channel_id,
+            channel_name: row.channel_name,
+            channel_created_at: row.channel_created_at,
+            stay: usize::try_from(row.stay).unwrap_or(0),
+            role: role.unwrap_or("joined"),
+            endpoint: row.endpoint,
+            number: row.number,
+            name: row.name,
+            dialed_by: row.dialed_by,
+            started_at: row.started_at,
+            ringing_at: row.ringing_at,
+            answered_at: row.answered_at,
+            ended_at: row.ended_at,
+            hold_ms: row.hold_ms,
+            cause: row.cause,
+            sip_status: row.sip_status,
+            protocol_id: row.protocol_id,
+            last_event_seq: row.last_event_seq,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
 /// A leg as it stands in the database.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
 #[diesel(table_name = legs, check_for_backend(diesel::sqlite::Sqlite))]

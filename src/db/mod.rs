@@ -26,6 +26,7 @@ pub mod schema;
 pub mod space;
 mod transaction;
 pub mod trouble;
+pub mod unfinished;
 mod upsert;
 mod values;
 

@@ -13,7 +13,7 @@ use tracing::{error, warn};
 
 use super::{DbWriter, StreamState, rows};
 use crate::actors::batch::{AuditEntry, RecordingState, Stream, WriteBatch};
-use crate::call::{CallChange, CallRow, Fact, Folded, LineRules};
+use crate::call::{CallChange, CallRow, ChanKind, Fact, Folded, LineRules};
 use crate::db;
 use crate::db::batch::{Advance, Batch, Part, WriteError};
 use crate::db::compact::compact_body;
@@ -33,16 +33,17 @@ pub(super) struct Told {
 }
 
 /// One batch with everything that it leads to but the text of its events, which is borrowed when it is written.
-struct Prep {
-    batch: Box<WriteBatch>,
-    from: u64,
-    seqs: Vec<(i64, Option<i64>)>,
+pub(super) struct Prep {
+    pub(super) batch: Box<WriteBatch>,
+    pub(super) from: u64,
+    /// Of each event: its number and that of the one before it in its chain.
+    pub(super) seqs: Vec<(i64, Option<i64>)>,
     part: Part<'static>,
 }
 
 /// One transaction.
 pub(super) struct Prepared {
-    preps: Vec<Prep>,
+    pub(super) preps: Vec<Prep>,
     /// Heads of chains that have grown, of any stream.
     heads: Vec<LegHead>,
     told: Vec<Told>,
@@ -57,9 +58,9 @@ impl Prepared {
         self.preps.iter().map(|p| p.seqs.len()).sum()
     }
 
-    /// Whether there is anything to write: a rebuild writes nothing.
+    /// Whether there is anything to write: a rebuild writes at most that part of the journal is missing.
     pub(super) fn writes(&self) -> bool {
-        !self.heads.is_empty() || self.preps.iter().any(|p| !p.batch.rebuilds)
+        !self.heads.is_empty() || self.preps.iter().any(|p| !p.batch.rebuilds || !p.part.gaps.is_empty())
     }
 
     pub(super) fn told(&self) -> &[Told] {
@@ -232,7 +233,8 @@ impl DbWriter {
         let state = self.streams.get_mut(&batch.stream)?;
         let node = batch.stream.node.clone();
         for (key, at, fact) in std::mem::take(&mut batch.facts) {
-            let opened = matches!(fact, Fact::Opened(_));
+            // A helper of Asterisk has no leg, and so no chain that is followed.
+            let opened = matches!(&fact, Fact::Opened(opening) if opening.kind != ChanKind::Hidden);
             state.book.add(key, at, fact);
             if opened && batch.rebuilds {
                 // Its chain in the raw log goes on where the database has it.
@@ -249,7 +251,9 @@ impl DbWriter {
         }
         let from = std::mem::replace(&mut state.end, batch.end);
         let mut seqs = Vec::new();
-        let mut part = Part::default();
+        // Of a rebuild: that part of the journal is missing, which no earlier run could know.
+        let gaps = std::mem::take(&mut batch.gaps).into_iter().map(|g| rows::gap(&batch.stream, g)).collect();
+        let mut part = Part { gaps, ..Part::default() };
         let connection = &mut self.connection;
         let recordings: Vec<_> = std::mem::take(&mut batch.recordings)
             .into_iter()
@@ -266,7 +270,6 @@ impl DbWriter {
                 self.next_seq += 1;
                 seqs.push((seq, event.chan.and_then(|key| state.book.extend_chain(key, seq))));
             }
-            part.gaps = std::mem::take(&mut batch.gaps).into_iter().map(|g| rows::gap(&batch.stream, g)).collect();
             part.endpoints =
                 std::mem::take(&mut batch.endpoints).into_iter().map(|e| rows::endpoint(&node, e)).collect();
             audit(&mut batch, &node, &mut part);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::{JournalError, JournalWriter, Position, Recovered, SyncJob, encode};
+use super::{JournalError, JournalWriter, Position, Recovered, Room, SyncJob, encode};
 use crate::actors::messages::{Alive, AppendEntry, AppendFrames, EntryBody, Exited, JournalFull, Stop};
 use crate::ari::entry::Gap;
 use crate::config;
@@ -187,8 +187,8 @@ impl Journal {
     }
 
     /// Appends the lines; `ats` are the times of the entries among them, the gap in front not counted.
-    fn append(&mut self, ats: &[f64], reserved: bool, ctx: &mut Context<Self>) -> Result<(), JournalFull> {
-        let outcome = if reserved { self.writer.append_reserved(&self.lines) } else { self.writer.append(&self.lines) };
+    fn append(&mut self, ats: &[f64], room: Room, ctx: &mut Context<Self>) -> Result<(), JournalFull> {
+        let outcome = self.writer.append_to(room, &self.lines);
         // Fewer lines than there are when the disk refused on the way.
         let kept = memchr::memchr_iter(b'\n', &self.lines[..self.writer.kept_bytes()]).count();
         let gap_in_front = usize::from(self.trouble.is_some());
@@ -328,7 +328,7 @@ impl Handler<AppendFrames> for Journal {
             bad += u64::from(!encode::frame(&mut self.lines, frame, self.options.max_frame_bytes));
         }
         let ats: Vec<f64> = frames.iter().map(|frame| frame.at).collect();
-        self.append(&ats, false, ctx)?;
+        self.append(&ats, Room::Frames, ctx)?;
         self.bad_frames += bad;
         Ok(())
     }
@@ -352,7 +352,7 @@ impl Handler<AppendEntry> for Journal {
             return Err(JournalFull(reason));
         }
         let ats: &[f64] = if covered { &[] } else { &[at] };
-        self.append(ats, encode::is_reserved(&entry), ctx)
+        self.append(ats, encode::room(&entry), ctx)
     }
 }
 
@@ -363,7 +363,7 @@ impl Handler<Alive> for Journal {
         if self.trouble.is_some() {
             // What was refused must be on record before we say that everything was heard.
             self.begin_lines(at);
-            if self.append(&[], true, ctx).is_err() {
+            if self.append(&[], Room::Small, ctx).is_err() {
                 return;
             }
         }

@@ -1,5 +1,6 @@
 //! Frames and entries as lines of the journal.
 
+use super::Room;
 use crate::actors::messages::{EntryBody, Frame, FrameBody};
 use crate::ari::entry::{self, BadFrame};
 
@@ -46,12 +47,12 @@ pub(super) fn entry(out: &mut Vec<u8>, at: f64, body: &EntryBody) -> Result<(), 
     Ok(())
 }
 
-/// Whether the entry may use the room that is kept above `journal.max_bytes`: the small ones, without which a full
-/// journal could not say what happened.
-pub(super) fn is_reserved(body: &EntryBody) -> bool {
+/// Which room above `journal.max_bytes` the entry may use.
+pub(super) fn room(body: &EntryBody) -> Room {
     match body {
-        EntryBody::Gap(_) | EntryBody::Command(_) | EntryBody::Reply(_) => true,
-        EntryBody::Snapshot(_) | EntryBody::Bad(_) => false,
+        EntryBody::Gap(_) | EntryBody::Command(_) | EntryBody::Reply(_) => Room::Small,
+        EntryBody::Snapshot(_) => Room::Snapshot,
+        EntryBody::Bad(_) => Room::Frames,
     }
 }
 

@@ -37,7 +37,7 @@ use crate::model::NodeId;
 
 pub use actor::{Appended, Journal, JournalStatus, Options, QueryStatus, Subscribe, Trim};
 pub use reader::{Chunk, JournalReader, Lines, SkipReason, Skipped};
-pub use writer::{JournalWriter, Recovered, SyncJob};
+pub use writer::{JournalWriter, Recovered, Room, SyncJob};
 
 /// The longest line, bytes: four times the default limit of a frame, as a snapshot of tens of thousands of channels
 /// is one line. The writer refuses a longer one, the reader skips it.

@@ -225,14 +225,28 @@ fn at_the_limit_frames_are_refused_and_entries_of_our_own_are_not() {
     let frame = entry(10, 100);
     let error = writer.append(frame.as_bytes()).unwrap_err();
     assert!(matches!(error, JournalError::Full { bytes: 1_000, max_bytes: 1_000 }), "{error}");
-    assert_eq!(writer.append_reserved(frame.as_bytes()).unwrap(), Position(1_100));
-    let large = entry(11, 1024 * 1024);
-    assert!(matches!(writer.append_reserved(large.as_bytes()), Err(JournalError::Full { .. })));
+    assert_eq!(writer.append_to(Room::Small, frame.as_bytes()).unwrap(), Position(1_100));
     // One segment was the whole journal; it was closed, so that trimming can make room.
     assert_eq!(writer.trim(Position(1_000)).unwrap(), 1_000);
     assert!(!writer.is_full());
     assert_eq!(writer.append(frame.as_bytes()).unwrap(), Position(1_200));
     assert_eq!(read_all(dir.path(), Position(1_000)).len(), 2);
+}
+
+#[test]
+fn snapshots_have_their_own_room_and_leave_the_small_entries_theirs() {
+    let dir = TempDir::new().unwrap();
+    let config = config::Journal { max_bytes: 1_000, ..small(10_000) };
+    let (mut writer, _) = JournalWriter::open(dir.path(), &config).unwrap();
+    let refused = |result| matches!(result, Err(JournalError::Full { .. }));
+    writer.append(entry(0, 1_000).as_bytes()).unwrap();
+    let (frame, snapshot) = (entry(1, 100), entry(2, 32 * 1024 * 1024));
+    assert!(refused(writer.append(frame.as_bytes())));
+    writer.append_to(Room::Snapshot, snapshot.as_bytes()).unwrap();
+    writer.append_to(Room::Snapshot, snapshot.as_bytes()).unwrap();
+    assert!(refused(writer.append_to(Room::Snapshot, frame.as_bytes())), "64 MiB, not more");
+    writer.append_to(Room::Small, entry(3, 1024 * 1024).as_bytes()).unwrap();
+    assert!(refused(writer.append_to(Room::Small, frame.as_bytes())), "1 MiB, not more");
 }
 
 #[test]

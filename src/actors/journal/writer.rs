@@ -11,8 +11,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::{JournalError, MAX_LINE_BYTES, Position, segment};
 use crate::config;
 
-/// Bytes above `journal.max_bytes` that entries of our own may take: when frames are refused, there must still be
-/// room to say so.
+/// Bytes above `journal.max_bytes` that snapshots may take: without the one that tells what has ended, what fills the
+/// journal could never be let go. One of the greatest length, or hundreds of the usual one.
+const SNAPSHOT_BYTES: u64 = MAX_LINE_BYTES as u64;
+/// Bytes above that which the small entries of our own may take: when frames are refused, there must still be room to
+/// say so.
 const RESERVE_BYTES: u64 = 1024 * 1024;
 /// The file whose lock the writer holds; it contains the writer's process id.
 const LOCK_FILE: &str = "lock";
@@ -45,6 +48,27 @@ pub struct JournalWriter {
     lock: File,
     #[cfg(test)]
     pub(super) disk_left: Option<usize>,
+}
+
+/// For which entries there is room when the journal is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// Frames: none above `journal.max_bytes`.
+    Frames,
+    /// Snapshots: 64 MiB above it.
+    Snapshot,
+    /// Gaps, commands and replies: 1 MiB above what snapshots may take.
+    Small,
+}
+
+impl Room {
+    fn above_max(self) -> u64 {
+        match self {
+            Self::Frames => 0,
+            Self::Snapshot => SNAPSHOT_BYTES,
+            Self::Small => SNAPSHOT_BYTES + RESERVE_BYTES,
+        }
+    }
 }
 
 /// One segment file.
@@ -134,15 +158,15 @@ impl JournalWriter {
     /// [`JournalError::Full`] at `journal.max_bytes`; [`JournalError::Io`] when the disk refuses. Lines that had gone
     /// out whole before that stay, and [`Self::kept_bytes`] tells; the rest is never part of the journal.
     pub fn append(&mut self, lines: &[u8]) -> Result<Position, JournalError> {
-        self.append_within(lines, self.config.max_bytes)
+        self.append_to(Room::Frames, lines)
     }
 
-    /// Appends entries of our own (gaps, commands, replies), for which there is 1 MiB above `journal.max_bytes`.
+    /// Appends lines of a kind, up to the limit of that kind.
     ///
     /// # Errors
     /// As [`Self::append`].
-    pub fn append_reserved(&mut self, lines: &[u8]) -> Result<Position, JournalError> {
-        self.append_within(lines, self.config.max_bytes.saturating_add(RESERVE_BYTES))
+    pub fn append_to(&mut self, room: Room, lines: &[u8]) -> Result<Position, JournalError> {
+        self.append_within(lines, self.config.max_bytes.saturating_add(room.above_max()))
     }
 
     /// How many bytes of the last append are in the journal: all of them, or the whole lines that had gone out before

@@ -131,11 +131,16 @@ impl Entries {
         });
     }
 
-    /// A range of the journal is gone: whatever is open may have missed something.
-    pub(super) fn lost(&mut self, graph: &mut Graph, position: u64, reason: &str) {
-        let at = graph.journal_time();
-        let gap = Gap { since: at.secs_f64(), reason: reason.to_owned() };
-        self.gap(graph, position, at, &gap);
+    /// A range of the journal is gone: whatever is open may have missed something from `since` to `until`.
+    pub(super) fn lost(&mut self, graph: &mut Graph, position: u64, since: Timestamp, until: Timestamp, reason: &str) {
+        self.received = until;
+        let gap = Gap { since: since.secs_f64(), reason: reason.to_owned() };
+        self.gap(graph, position, until, &gap);
+    }
+
+    /// Leaves out the gaps among these entries.
+    pub(super) fn forget_gaps(&mut self) {
+        self.gaps.clear();
     }
 
     /// A failure of the graph at one entry must not end the registry: the same entry would end it again after each
@@ -229,6 +234,11 @@ fn event_of(line: &str) -> Option<(Timestamp, &str)> {
     let json = rest.strip_prefix(" \"event\": ")?.trim_end().strip_suffix('}')?;
     let at: f64 = at.parse().ok()?;
     Some((Timestamp::from_secs_f64(at), json))
+}
+
+/// The receipt time of a line.
+pub(super) fn time_of(line: &[u8]) -> Option<Timestamp> {
+    serde_json::from_slice::<Line<'_>>(line).ok().map(|line| line.at())
 }
 
 #[cfg(test)]

@@ -91,7 +91,10 @@ pub(super) async fn start(asterisk: config::Asterisk, places: Places) -> Result<
         commands: Some(commands.clone()),
         journal: Some(journal.clone()),
         calls: places.config.calls.clone(),
-        committed: begin.committed,
+        start: begin,
+        from,
+        recall: Some(places.writer.clone().recipient()),
+        hold_bytes: Some(hold_bytes(&places.config.journal)),
         live_from: found.end.offset(),
         exited: Some(places.exited.clone()),
         finished: None,
@@ -105,6 +108,12 @@ pub(super) async fn start(asterisk: config::Asterisk, places: Places) -> Result<
     let mut parts = ["connection", "journal", "registry", "ari_command"].map(|part| Part::new(part, name));
     parts.iter_mut().for_each(Part::running);
     Ok(NodeUnit { node, journal, registry, commands, connection, http, ari: places.config.ari, io: places.io, parts })
+}
+
+/// How much of the journal open calls may hold: with the segment in which the oldest begins, three quarters of
+/// `journal.max_bytes`. The rest is for what the database has not taken yet.
+fn hold_bytes(journal: &config::Journal) -> u64 {
+    (journal.max_bytes / 4 * 3).saturating_sub(journal.segment_bytes)
 }
 
 fn tell(node: &NodeId, found: &Recovered) {

@@ -211,8 +211,18 @@ impl SystemView {
         if let Some(failed) = self.writer.as_ref().map(|w| w.fold_panics).filter(|failed| *failed > 0) {
             warnings.push(format!("the records of {failed} calls failed and are plain; please report the log"));
         }
+        if let Some(overlaps) = self.writer.as_ref().map(|w| w.overlaps).filter(|n| *n > 0) {
+            warnings
+                .push(format!("{overlaps} batches overlapped what was committed and were cut; please report the log"));
+        }
         for node in &self.nodes {
             let name = &node.name;
+            if let Some(held) = node.registry.as_ref().map(|r| r.let_go).filter(|n| *n > 0) {
+                warnings.push(format!(
+                    "'{name}': for {held} long-lived channels the journal is kept no longer, so a restart marks their calls \
+                     incomplete: raise journal.max_bytes, or see whether those channels should be there"
+                ));
+            }
             let offset = node.registry.as_ref().and_then(|r| r.clock_offset_ms).unwrap_or(0);
             if offset.abs() > CLOCK_LIMIT_MS {
                 warnings

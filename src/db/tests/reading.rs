@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::{advance, call, change, commit, event, fresh, leg, node, uid};
+use super::{START, advance, call, change, commit, event, fresh, leg, node, uid};
 use crate::db::batch::Part;
+use crate::db::calls::CallRow;
+use crate::db::legs::LegRow;
 use crate::db::pool::{ReadError, ReadPool};
 use crate::db::read;
-use crate::model::{NodeId, Status};
+use crate::model::{CallUid, NodeId, Status};
 
 #[derive(QueryableByName)]
 struct Plan {
@@ -161,4 +163,35 @@ fn a_pool_without_a_database_says_so_at_once() {
     let error = ReadPool::open(&super::config(&folder.path().join("none.db"))).err().unwrap().to_string();
     assert!(error.contains("can't be opened for reading"), "{error}");
     assert!(!folder.path().join("none.db").exists());
+}
+
+#[test]
+fn an_open_call_that_is_not_whole_is_found_with_every_call_that_shares_a_channel() {
+    use crate::db::unfinished::unfinished;
+    let (_folder, _, mut opened) = fresh();
+    let conn = &mut opened.connection;
+    let end = Some(START.plus_millis(9_000));
+    let over = |number: i64| CallRow { ended_at: end, ..call(number) };
+    // Channel 200 was moved from the call 2, which is over, to the call 1; 3 is whole, 4 is over.
+    let moved = LegRow { channel_created_at: START, ended_at: end, ..leg(2, "200") };
+    let part = Part {
+        calls: vec![call(1), over(2), call(3), over(4)],
+        legs: vec![
+            leg(1, "100"),
+            LegRow { call_uid: uid(1), stay: 1, ended_at: None, ..moved.clone() },
+            moved,
+            leg(3, "300"),
+            LegRow { ended_at: end, ..leg(4, "400") },
+        ],
+        ..Part::default()
+    };
+    commit(conn, part);
+    let mut of = |whole: &[&str], limit: usize| -> Vec<(CallUid, usize)> {
+        let found = unfinished(conn, &node(), |id, _| whole.contains(&id), limit).unwrap();
+        found.into_iter().map(|known| (known.call.uid, known.legs.len())).collect()
+    };
+    assert_eq!(of(&["100", "300"], 10), [(uid(1), 2), (uid(2), 1)]);
+    assert_eq!(of(&["100", "200", "300"], 10), []);
+    assert_eq!(of(&[], 1), [(uid(1), 2), (uid(2), 1)], "the oldest first");
+    assert_eq!(of(&[], 10).len(), 3);
 }
