@@ -65,6 +65,8 @@ impl Out {
 pub(super) struct Node {
     pub(super) id: Arc<str>,
     pub(super) created: Timestamp,
+    /// Creation times of other channels that it shows since a masquerade; see [`Graph::took_over`].
+    pub(super) borrowed: Vec<Timestamp>,
     pub(super) kind: ChanKind,
     pub(super) links: Links,
     pub(super) born_down: bool,
@@ -186,12 +188,20 @@ impl Graph {
             Event::Dial(e) => self.dial(e, ts, position),
             Event::ChannelEnteredBridge(e) => {
                 let key = self.see(e.channel.as_ref()?, ts, position)?;
-                self.entered(key, &e.bridge.id, ts);
+                if e.bridge.holds() {
+                    self.waits(key)
+                } else {
+                    self.entered(key, &e.bridge.id, ts)
+                }
                 Some(key)
             }
             Event::ChannelLeftBridge(e) => {
                 let key = self.see(&e.channel, ts, position)?;
-                self.left(key, &e.bridge.id, ts);
+                if e.bridge.holds() {
+                    self.waits(key)
+                } else {
+                    self.left(key, &e.bridge.id, ts)
+                }
                 Some(key)
             }
             Event::ChannelHangupRequest(e) => {
@@ -347,9 +357,11 @@ impl Graph {
             if self.ids.get(&node.id) == Some(&key) {
                 self.ids.remove(&node.id);
             }
-            let tomb = tomb(&node.id, node.created);
-            self.tombs.insert(tomb);
-            self.tomb_queue.push_back((self.now, tomb));
+            for created in std::iter::once(node.created).chain(node.borrowed) {
+                let tomb = tomb(&node.id, created);
+                self.tombs.insert(tomb);
+                self.tomb_queue.push_back((self.now, tomb));
+            }
             if let Some(base) = &node.links.local
                 && self.locals.get(base) == Some(&key)
             {

@@ -179,6 +179,15 @@ impl Graph {
         }
     }
 
+    /// It was in a bridge where channels only wait: it is real, but met nobody.
+    pub(super) fn waits(&mut self, key: ChanKey) {
+        if let Some(node) = self.nodes.get_mut(&key)
+            && !std::mem::replace(&mut node.links.real, true)
+        {
+            self.relabel(key);
+        }
+    }
+
     pub(super) fn left(&mut self, key: ChanKey, bridge: &str, ts: Timestamp) {
         let name = self.bridges.name(bridge);
         if let Some(node) = self.nodes.get_mut(&key) {
@@ -385,6 +394,8 @@ impl Graph {
             for key in [first, second].into_iter().flatten() {
                 self.input(key, ts, Input::Transferred);
             }
+            // Connected with what runs an application (a queue): the transferred party takes the transferer's place there.
+            let target = target.or(if e.destination_application.is_empty() { None } else { second });
             if let (Some(transferee), Some(target)) = (transferee, target) {
                 self.transfer(transferee, target, ts);
             }

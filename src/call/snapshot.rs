@@ -48,8 +48,9 @@ impl Graph {
     pub fn snapshot(&mut self, snapshot: &Snapshot<'_>, at: Timestamp, position: u64) -> Result<(), SnapshotError> {
         let channels: Vec<Channel<'_>> =
             snapshot.channels.iter().map(|raw| serde_json::from_str(raw.get())).collect::<Result<_, _>>()?;
-        let bridges: Vec<Bridge<'_>> =
+        let mut bridges: Vec<Bridge<'_>> =
             snapshot.bridges.iter().map(|raw| serde_json::from_str(raw.get())).collect::<Result<_, _>>()?;
+        bridges.retain(|bridge| !bridge.holds());
         self.advance(at);
         if let Some(theirs) = snapshot.asterisk_at {
             // HTTP's Date has whole seconds: only good enough while nothing better is known.
