@@ -142,6 +142,12 @@ impl Asterisk {
         records::lines(&self.dir().join(records::CEL), mark.cel)
     }
 
+    /// Its call records and its channel events, as it wrote them.
+    pub(crate) fn own_records(&self) -> (Vec<u8>, Vec<u8>) {
+        let read = |name| std::fs::read(self.dir().join(name)).unwrap_or_default();
+        (read(records::CDR), read(records::CEL))
+    }
+
     fn dir(&self) -> PathBuf {
         root().join("inst").join(self.ari_port().to_string())
     }

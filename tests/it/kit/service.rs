@@ -125,6 +125,16 @@ impl Service {
         process.finish(wait::s(5));
     }
 
+    /// Its journal, all segments; only once it has stopped.
+    pub(crate) fn journal(&self) -> Vec<u8> {
+        let folder = self.folder.path().join("journal").join("main");
+        let mut segments: Vec<PathBuf> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        segments.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        segments.sort();
+        segments.iter().flat_map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
     /// The end of its log.
     pub(crate) fn tail(&self) -> String {
         let text = std::fs::read(self.log()).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::kit::ari::TestApp;
 use crate::kit::asterisk::Mark;
-use crate::kit::records::{Cdr, talk_ms};
+use crate::kit::records::{Cdr, talk_ms, together_ms};
 use crate::kit::rows::Call;
 use crate::kit::sipp::Sipp;
 use crate::kit::wait::{self, s};
@@ -96,6 +96,15 @@ impl Stage {
         let cel = self.asterisk.cel_since(self.mark);
         let talk = |endpoint: &u16| talk_ms(&cel, call.channel(), &format!("PJSIP/{endpoint}"));
         close("talk_ms", call.talk_ms, endpoints.iter().map(talk).sum());
+    }
+
+    /// `talk_ms` must be the time that the caller's channel was in bridges with other phones, by
+    /// Asterisk's channel events.
+    #[track_caller]
+    pub(crate) fn talk_together(&self, call: &Call) {
+        let cel = self.asterisk.cel_since(self.mark);
+        let own = cel.iter().find(|event| event.unique_id == call.channel()).expect("the caller's channel events");
+        close("talk_ms", call.talk_ms, together_ms(&cel, &own.chan_name));
     }
 }
 
