@@ -15,3 +15,5 @@ mod stage;
 mod to_queues;
 mod transfers;
 mod two_nodes;
+
+pub(crate) use stage::answered;

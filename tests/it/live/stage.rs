@@ -125,6 +125,14 @@ pub(crate) fn closed_rows(service: &Service, condition: &str, count: usize) -> V
     })
 }
 
+/// The one call that the SQL `condition` holds for must be over, answered by a person and whole.
+#[track_caller]
+pub(crate) fn answered(service: &Service, condition: &str) {
+    let call = closed_rows(service, condition, 1).remove(0);
+    let kind = call.answered_kind.as_deref();
+    assert_eq!((call.status.as_str(), kind, call.incomplete), ("answered", Some("person"), 0), "{call:#?}");
+}
+
 /// The call in words: `100 -> 101 answered 101 caller`, that is caller, dialled number, status,
 /// callee and who ended it; `-` is NULL.
 pub(crate) fn story(call: &Call) -> String {
