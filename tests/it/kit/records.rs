@@ -38,6 +38,9 @@ pub(crate) struct Cel {
     /// The channel's name.
     #[serde(rename = "channame")]
     pub(crate) chan_name: String,
+    /// The application that the channel runs.
+    #[serde(rename = "appname", default)]
+    pub(crate) app: String,
     /// More about it, as JSON: for bridges `bridge_id` and `bridge_technology`.
     #[serde(rename = "eventextra", default)]
     pub(crate) extra: String,
@@ -84,8 +87,24 @@ struct Stay<'a> {
     to: f64,
 }
 
-/// The stays of SIP channels in bridges where people hear each other.
+/// The stays of SIP channels in bridges where people hear each other. A busy Asterisk bridges late what was answered:
+/// the stay begins with the answer then.
 fn stays(cel: &[Cel]) -> Vec<Stay<'_>> {
+    let stays = bridged(cel);
+    let answer = |stay: &Stay<'_>| {
+        let there = |event: &&Cel| stays.iter().any(|s| s.bridge == stay.bridge && s.channel == event.chan_name);
+        let dialled = |event: &&Cel| matches!(event.app.as_str(), "Dial" | "AppDial" | "AppQueue");
+        let answers = cel.iter().filter(|event| event.event_type == "ANSWER").filter(dialled).filter(there);
+        let times = answers.map(|event| event.event_time).filter(|at| (0.0..=2.0).contains(&(stay.from - at)));
+        let elsewhere = |at: &f64| stays.iter().any(|s| s.channel == stay.channel && s.from < stay.from && s.to > *at);
+        times.filter(|at| !elsewhere(at)).fold(f64::NEG_INFINITY, f64::max)
+    };
+    let begins: Vec<f64> =
+        stays.iter().map(|stay| Some(answer(stay)).filter(|at| at.is_finite()).unwrap_or(stay.from)).collect();
+    stays.into_iter().zip(begins).map(|(stay, from)| Stay { from, ..stay }).collect()
+}
+
+fn bridged(cel: &[Cel]) -> Vec<Stay<'_>> {
     let mut stays: Vec<Stay<'_>> = Vec::new();
     for event in cel.iter().filter(|event| event.chan_name.starts_with("PJSIP/")) {
         let extra: serde_json::Value = serde_json::from_str(&event.extra).unwrap_or_default();
