@@ -52,9 +52,9 @@ pub struct SystemStatus;
 #[rtype(result = "Vec<String>")]
 pub struct Readiness;
 
-/// Stop everything in order. The answer comes when all is written, or the limit is reached.
+/// Stop everything in order. The answer comes when all is written, or the limit is reached: whether all is.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub struct Shutdown;
 
 /// Connect the named node now: take the application back, or don't wait for the next try. Answers whether there is
@@ -234,7 +234,7 @@ impl Handler<NewConfig> for Supervisor {
 }
 
 impl Handler<Shutdown> for Supervisor {
-    type Result = ResponseFuture<()>;
+    type Result = ResponseFuture<bool>;
 
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
@@ -242,6 +242,7 @@ impl Handler<Shutdown> for Supervisor {
         let writer = self.setup.writer.clone();
         Box::pin(async move {
             let begun = std::time::Instant::now();
+            let mut written = true;
             for unit in &nodes {
                 // Closes the socket: nothing new comes.
                 unit.connection.do_send(Stop);
@@ -250,6 +251,7 @@ impl Handler<Shutdown> for Supervisor {
                 let rest = DRAIN_LIMIT.saturating_sub(begun.elapsed());
                 if tokio::time::timeout(rest, unit.drained()).await.is_err() {
                     warn!(node = %unit.node, "not everything was written; the journal keeps it for the next start");
+                    written = false;
                 }
                 unit.commands.get().do_send(Stop);
                 unit.registry.do_send(Stop);
@@ -257,6 +259,7 @@ impl Handler<Shutdown> for Supervisor {
             // The writer ends behind whatever it was given.
             let _ = writer.send(WriterStatus).timeout(STATUS_LIMIT).await;
             writer.do_send(Stop);
+            written
         })
     }
 }

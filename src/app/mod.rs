@@ -147,11 +147,15 @@ async fn run(how: Run, loaded: &mut Loaded, telemetry: Option<&Telemetry>) -> Re
         }
     };
     let orderly = async {
-        let _ = supervisor.send(Shutdown).await;
+        let written = supervisor.send(Shutdown).await.unwrap_or(false);
         server.stop().await;
+        written
     };
     tokio::select! {
-        () = orderly => info!("stopped: sockets closed, everything written"),
+        written = orderly => match written {
+            true => info!("stopped: sockets closed, everything written"),
+            false => warn!("stopped: sockets closed; the journal keeps what is not written"),
+        },
         () = tokio::time::sleep(SHUTDOWN_LIMIT) => error!("not everything stopped in time; the journal keeps what is not written"),
         signal = signals.next() => warn!("{}: stops at once", signal.name()),
     }

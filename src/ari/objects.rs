@@ -184,6 +184,13 @@ pub struct Bridge<'a> {
     pub bridgevars: Option<&'a RawValue>,
 }
 
+impl Bridge<'_> {
+    /// Whether channels only wait in it (parking, `BridgeWait`, ARI's `holding`): they don't hear each other.
+    pub fn holds(&self) -> bool {
+        &*self.bridge_type == "holding"
+    }
+}
+
 /// An endpoint: a phone or a trunk.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Endpoint<'a> {

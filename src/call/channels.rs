@@ -10,6 +10,9 @@ use super::links::Links;
 use crate::ari::objects::Channel;
 use crate::model::Timestamp;
 
+/// Masquerades that one channel is followed through: a bound, far above what a dialplan makes.
+const MAX_MASQUERADES: usize = 64;
+
 impl Graph {
     pub(super) fn created(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
         let (key, _) = self.find_or_open(channel, position)?;
@@ -108,6 +111,9 @@ impl Graph {
         super::graph::hook(&channel.id);
         let created: Timestamp = channel.creationtime.parse().ok()?;
         if let Some(key) = self.ids.get(&*channel.id).copied() {
+            if self.took_over(key, created) {
+                return Some((key, false));
+            }
             let node = self.nodes.get(&key)?;
             match created.cmp(&node.created) {
                 std::cmp::Ordering::Equal => return Some((key, false)),
@@ -126,6 +132,24 @@ impl Graph {
             return None;
         }
         Some((self.open(channel, created, position), true))
+    }
+
+    /// Whether this channel has put itself into another's place (pickup, an attended transfer to an application):
+    /// Asterisk's masquerade leaves both their ids and names, but swaps their creation times. So a creation
+    /// time that another known channel was born with is no sign that the id is used again.
+    fn took_over(&mut self, key: ChanKey, created: Timestamp) -> bool {
+        let Some(node) = self.nodes.get(&key).filter(|n| n.created != created) else { return false };
+        if node.borrowed.contains(&created) {
+            return true;
+        }
+        // Of one that is over the id may be used again, and two halves of a Local channel are born in one millisecond.
+        if node.ended || node.borrowed.len() >= MAX_MASQUERADES || !self.nodes.values().any(|n| n.created == created) {
+            return false;
+        }
+        if let Some(node) = self.nodes.get_mut(&key) {
+            node.borrowed.push(created);
+        }
+        true
     }
 
     fn open(&mut self, channel: &Channel<'_>, created: Timestamp, position: u64) -> ChanKey {
@@ -153,6 +177,7 @@ impl Graph {
             id,
             created,
             birth: position,
+            borrowed: Vec::new(),
             kind,
             links: Links::default(),
             born_down,

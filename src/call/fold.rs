@@ -15,7 +15,7 @@ use super::facts::{ChanFacts, Origin};
 use super::key::{ChanKey, ChanKind, endpoint};
 use super::numbers::dialed_number;
 use super::settle::Settled;
-use super::talk::{Spans, Talk, View, span};
+use super::talk::{Spans, Talk, View, hold_spans, span};
 use crate::model::{AnsweredKind, Direction, EndedBy, Status, Timestamp};
 
 /// Which endpoints and contexts are the outside world.
@@ -142,7 +142,7 @@ pub(super) fn fold_call(
     settled: Option<&Settled>,
     rules: &dyn LineRules,
 ) -> Option<Rows> {
-    let members: Vec<Member<'_>> = members
+    let mut members: Vec<Member<'_>> = members
         .iter()
         .filter_map(|key| {
             let chan = view.chans.get(key)?;
@@ -151,16 +151,21 @@ pub(super) fn fold_call(
             Some(Member { key: *key, chan, from, to, calling })
         })
         .collect();
+    let rung_first = rung_first(&members, call);
+    if let Some(member) = rung_first.and_then(|place| members.get_mut(place)) {
+        member.calling = true;
+    }
     let origin = members.iter().find(|m| m.key == call)?;
     #[cfg(any(test, feature = "test-hooks"))]
     assert!(members.iter().all(|m| !m.chan.fold_fails), "a test wants this fold to fail");
+    let caller = rung_first.and_then(|place| members.get(place)).unwrap_or(origin);
     let over = members.iter().all(|m| m.to.is_some());
     let ended_at = if over { members.iter().filter_map(|m| m.to).max() } else { None };
     let updated_at = members.iter().map(|m| m.to.map_or(m.chan.last, |to| to.min(m.chan.last).max(m.from))).max()?;
     let keys: Vec<ChanKey> = members.iter().map(|m| m.key).collect();
     let talk = view.talk(call, &keys, updated_at);
     let talk = settled.map_or(talk, |s| s.talk.and(talk));
-    let folding = Folding { members: &members, origin, ended_at, talk, settled };
+    let folding = Folding { members: &members, origin, caller, ended_at, talk, settled };
     let taken = folding.taken();
     let status = folding.status(taken.as_ref());
     let row = folding.row(node, status, taken.as_ref(), updated_at, rules);
@@ -168,9 +173,25 @@ pub(super) fn fold_call(
     Some((row, legs))
 }
 
+/// Click-to-call through a Local channel: one half dials the first phone and, once that is taken, the other half
+/// dials on. The place of that first phone, which is the caller as it is where ARI rings it without a Local channel.
+fn rung_first(members: &[Member<'_>], call: ChanKey) -> Option<usize> {
+    let origin = members.iter().find(|m| m.key == call)?;
+    if origin.chan.origin != Origin::Made || !origin.chan.kind.is_local() {
+        return None;
+    }
+    let by = |m: &Member<'_>, by: ChanKey| m.chan.kind == ChanKind::Real && m.chan.origin == Origin::Dialed(by);
+    let second = members.iter().find(|m| m.chan.kind == ChanKind::LocalTwo && m.chan.pair == Some(call))?.key;
+    members.iter().find(|m| by(m, call))?;
+    let first = members.iter().enumerate().filter(|(_, m)| by(m, second) && m.chan.answered.is_some());
+    first.min_by_key(|(_, m)| (m.chan.answered, m.key)).map(|(place, _)| place)
+}
+
 struct Folding<'a> {
     members: &'a [Member<'a>],
     origin: &'a Member<'a>,
+    /// The origin, or the phone that was rung first for it.
+    caller: &'a Member<'a>,
     ended_at: Option<Timestamp>,
     talk: Talk,
     settled: Option<&'a Settled>,
@@ -192,7 +213,7 @@ impl<'a> Folding<'a> {
     /// When the caller's line was first Up, of the half that runs the dialplan for a Local channel.
     fn line_up(&self) -> Option<Timestamp> {
         let calling = self.members.iter().filter(|m| m.calls(self.origin.key));
-        if self.origin.chan.origin == Origin::Made && !self.origin.chan.kind.is_local() {
+        if self.origin.chan.origin == Origin::Made && !self.caller.chan.kind.is_local() {
             // ARI rang the caller first: that it answered says nothing of the called party.
             return if self.others().next().is_some() { None } else { self.origin.chan.up };
         }
@@ -245,7 +266,7 @@ impl<'a> Folding<'a> {
     }
 
     fn caller_hung_up(&self) -> bool {
-        !self.lone_callee() && !self.origin.chan.hung_up.is_empty()
+        !self.lone_callee() && !self.caller.chan.hung_up.is_empty()
     }
 
     /// Q.850 cause and SIP status of the caller's channel; of the last called one where ARI rang the caller.
@@ -254,13 +275,13 @@ impl<'a> Folding<'a> {
         let second = self
             .members
             .iter()
-            .find(|m| made && m.chan.kind == ChanKind::LocalTwo && m.chan.pair == Some(self.origin.key));
+            .find(|m| made && m.chan.kind == ChanKind::LocalTwo && m.chan.pair == Some(self.caller.key));
         let called =
             || self.others().filter(|m| m.is_dialed() || m.chan.origin == Origin::Made).max_by_key(|m| (m.to, m.key));
         let decides = match second {
             Some(second) => second,
-            None if made && self.talk.ms == 0 && self.origin.chan.hung_up.is_empty() => called().unwrap_or(self.origin),
-            None => self.origin,
+            None if made && self.talk.ms == 0 && self.caller.chan.hung_up.is_empty() => called().unwrap_or(self.caller),
+            None => self.caller,
         };
         decides.chan.ended().map_or((None, None), |e| (e.cause, e.sip))
     }
@@ -325,7 +346,7 @@ impl<'a> Folding<'a> {
         let caller = if self.lone_callee() {
             (None, None)
         } else {
-            number_of(self.origin, self.origin.chan.origin == Origin::Made)
+            number_of(self.caller, self.origin.chan.origin == Origin::Made)
         };
         let dialed = self.dialed();
         let callee = person.and_then(|t| t.callee).map_or((None, None), |m| number_of(m, true));
@@ -377,7 +398,9 @@ impl<'a> Folding<'a> {
         };
         let second =
             self.members.iter().find(|m| m.chan.kind == ChanKind::LocalTwo && m.chan.pair == Some(self.origin.key));
-        let by_exten = second.and_then(|m| own(m.chan)).or_else(|| own(origin));
+        // What the Local channel was made for rang the caller.
+        let by_exten =
+            second.and_then(|m| own(m.chan)).or_else(|| own(origin)).filter(|_| self.caller.key == self.origin.key);
         let first_dialed =
             || self.others().filter(|m| m.chan.kind == ChanKind::Real).min_by_key(|m| (m.chan.created, m.key));
         by_exten.or_else(|| first_dialed().and_then(|m| number_of(m, true).0))
@@ -442,25 +465,6 @@ pub(super) fn role(chan: &ChanFacts, is_origin: bool) -> &'static str {
         (_, Origin::Dialed(_)) => "dialed",
         (_, Origin::Made) => "ari",
         (_, Origin::Caller) => "joined",
-    }
-}
-
-/// Adds the spans in which a channel held its peer between two moments, but for what is settled.
-pub(super) fn hold_spans(chan: &ChanFacts, from: Timestamp, to: Timestamp, spans: &mut Spans) {
-    let from = from.max(chan.settled);
-    let mut since = None;
-    for (at, on) in &chan.holds {
-        match (on, since) {
-            (true, None) => since = Some(*at),
-            (false, Some(begun)) => {
-                spans.add(from.max(begun), to.min(*at));
-                since = None;
-            }
-            (true, Some(_)) | (false, None) => {}
-        }
-    }
-    if let Some(begun) = since {
-        spans.add(from.max(begun), to);
     }
 }
 

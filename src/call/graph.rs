@@ -68,6 +68,8 @@ pub(super) struct Node {
     pub(super) created: Timestamp,
     /// Position of the entry by which it became known.
     pub(super) birth: u64,
+    /// Creation times of other channels that it shows since a masquerade; see [`Graph::took_over`].
+    pub(super) borrowed: Vec<Timestamp>,
     pub(super) kind: ChanKind,
     pub(super) links: Links,
     pub(super) born_down: bool,
@@ -362,10 +364,12 @@ impl Graph {
         if self.ids.get(&node.id) == Some(&key) {
             self.ids.remove(&node.id);
         }
-        let tomb = tomb(&node.id, node.created);
-        self.tombs.insert(tomb);
+        for created in std::iter::once(node.created).chain(node.borrowed) {
+            let tomb = tomb(&node.id, created);
+            self.tombs.insert(tomb);
+            self.tomb_queue.push_back((self.now, tomb, key));
+        }
         self.entombed.insert(key);
-        self.tomb_queue.push_back((self.now, tomb, key));
         if let Some(base) = &node.links.local
             && self.locals.get(base) == Some(&key)
         {

@@ -16,7 +16,7 @@ use super::facts::Fact;
 use super::graph::{Graph, Node};
 use super::input::{DialStatus, Input};
 use super::key::{ChanKey, ChanKind, Stay};
-use super::visits::{OLD_MS, Visit, is_holding};
+use super::visits::{OLD_MS, Visit};
 use crate::ari::bodies::{BridgeAttendedTransfer, Dial};
 use crate::ari::objects::Bridge;
 use crate::model::Timestamp;
@@ -120,7 +120,7 @@ impl Graph {
 
     /// Takes ChannelEnteredBridge.
     pub(super) fn enters(&mut self, key: ChanKey, bridge: &Bridge<'_>, ts: Timestamp) {
-        if is_holding(bridge) {
+        if bridge.holds() {
             self.real(key);
         } else {
             self.entered(key, &bridge.id, ts);
@@ -129,7 +129,7 @@ impl Graph {
 
     /// Takes ChannelLeftBridge.
     pub(super) fn leaves(&mut self, key: ChanKey, bridge: &Bridge<'_>, ts: Timestamp) {
-        if is_holding(bridge) {
+        if bridge.holds() {
             self.real(key);
         } else {
             self.left(key, &bridge.id, ts);
@@ -396,6 +396,8 @@ impl Graph {
             for key in [first, second].into_iter().flatten() {
                 self.input(key, ts, Input::Transferred);
             }
+            // Connected with what runs an application (a queue): the transferred party takes the transferer's place there.
+            let target = target.or(if e.destination_application.is_empty() { None } else { second });
             if let (Some(transferee), Some(target)) = (transferee, target) {
                 self.transfer(transferee, target, ts);
             }

@@ -13,9 +13,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::book::Book;
 use super::facts::ChanFacts;
-use super::fold::hold_spans;
 use super::key::{ChanKey, ChanKind};
-use super::talk::{Spans, Talk, View, span};
+use super::talk::{Spans, Talk, View, hold_spans, span};
 use crate::model::Timestamp;
 
 /// What of a call's past is only kept as sums.

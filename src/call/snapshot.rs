@@ -9,7 +9,6 @@
 use super::graph::Graph;
 use super::input::{DialStatus, Input};
 use super::key::{ChanKey, ChanKind};
-use super::visits::is_holding;
 use crate::ari::entry::{Gap, Snapshot};
 use crate::ari::objects::{Bridge, Channel};
 use crate::model::Timestamp;
@@ -56,7 +55,7 @@ impl Graph {
             snapshot.channels.iter().map(|raw| serde_json::from_str(raw.get())).collect::<Result<_, _>>()?;
         let mut bridges: Vec<Bridge<'_>> =
             snapshot.bridges.iter().map(|raw| serde_json::from_str(raw.get())).collect::<Result<_, _>>()?;
-        bridges.retain(|bridge| !is_holding(bridge));
+        bridges.retain(|bridge| !bridge.holds());
         self.advance(at);
         if let Some(theirs) = snapshot.asterisk_at {
             // HTTP's Date has whole seconds: only good enough while nothing better is known.

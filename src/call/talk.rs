@@ -289,3 +289,22 @@ pub(super) fn span(chan: &ChanFacts, call: ChanKey) -> Option<(Timestamp, Option
     };
     Some((from, to))
 }
+
+/// Adds the spans in which a channel held its peer between two moments, but for what is settled.
+pub(super) fn hold_spans(chan: &ChanFacts, from: Timestamp, to: Timestamp, spans: &mut Spans) {
+    let from = from.max(chan.settled);
+    let mut since = None;
+    for (at, on) in &chan.holds {
+        match (on, since) {
+            (true, None) => since = Some(*at),
+            (false, Some(begun)) => {
+                spans.add(from.max(begun), to.min(*at));
+                since = None;
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+    if let Some(begun) = since {
+        spans.add(from.max(begun), to);
+    }
+}

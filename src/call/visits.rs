@@ -6,18 +6,12 @@ use rustc_hash::FxHashMap;
 
 use super::key::ChanKey;
 use super::links::Links;
-use crate::ari::objects::Bridge;
 use crate::model::Timestamp;
 
 /// From so many visits in one bridge, or bridges of one channel, on, old visits are let go.
 const MANY_VISITS: usize = 64;
 /// Milliseconds after which a visit is old: no event of it comes so late. What was first met so long ago stays.
 pub(super) const OLD_MS: i64 = 60_000;
-
-/// Whether those in a bridge don't hear each other: a parking lot, music for who waits.
-pub(super) fn is_holding(bridge: &Bridge<'_>) -> bool {
-    &*bridge.bridge_type == "holding"
-}
 
 /// A stay of a channel in a bridge.
 #[derive(Clone, Copy, Debug)]

@@ -13,20 +13,20 @@ use crate::kit::wait::{self, s};
 use crate::kit::{Asterisk, Service, free_port, live};
 
 /// One run of doctor in a folder of its own.
-struct Doctor {
+pub(crate) struct Doctor {
     folder: tempfile::TempDir,
     command: Command,
 }
 
 /// What a run came to.
-struct Found {
+pub(crate) struct Found {
     code: Option<i32>,
     out: String,
 }
 
 impl Doctor {
     /// Beside the ARI at this address, with the usual user and no service.
-    fn at(url: &str) -> Self {
+    pub(crate) fn at(url: &str) -> Self {
         let mut doctor = Self::bare();
         let port = free_port().to_string();
         let user = [("ARI_URL", url), ("ARI_USERNAME", USER.0), ("ARI_PASSWORD", USER.1), ("HTTP_PORT", port.as_str())];
@@ -48,7 +48,7 @@ impl Doctor {
         Self { folder, command }
     }
 
-    fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
@@ -73,7 +73,7 @@ impl Doctor {
 
     /// Runs it to its end.
     #[track_caller]
-    fn run(mut self, arguments: &[&str]) -> Found {
+    pub(crate) fn run(mut self, arguments: &[&str]) -> Found {
         let process = self.spawn(arguments);
         self.finish(process)
     }
@@ -91,7 +91,7 @@ impl Found {
 
     /// The step of this name must have this result; its words and advice.
     #[track_caller]
-    fn step(&self, name: &str, result: &str) -> String {
+    pub(crate) fn step(&self, name: &str, result: &str) -> String {
         let steps = self.steps();
         let step = steps.iter().find(|step| step["step"] == name).unwrap_or_else(|| panic!("no {name}: {}", self.out));
         assert_eq!(step["result"], result, "{step:#}");
@@ -100,7 +100,7 @@ impl Found {
 
     /// It must have found exactly these problems and say so by its exit code.
     #[track_caller]
-    fn problems(&self, names: &[&str]) {
+    pub(crate) fn problems(&self, names: &[&str]) {
         let steps = self.steps();
         let problems: Vec<_> = steps.iter().filter(|s| s["result"] == "problem").map(|s| s["step"].clone()).collect();
         assert_eq!(problems, names, "{}", self.out);
@@ -168,6 +168,21 @@ fn a_wrong_password_a_wrong_path_and_a_reader() {
     found.problems(&["write_access"]);
     assert!(found.step("write_access", "problem").contains("read_only = no"));
     found.step("version", "ok");
+    found.step("websocket", "skipped");
+}
+
+/// The HTTP server is there, ARI is not: switched off in ari.conf.
+#[test]
+fn ari_is_switched_off() {
+    if !live() {
+        return;
+    }
+    let asterisk = Asterisk::start();
+    asterisk.disable_ari();
+    let found = Doctor::at(&asterisk.url()).run(&["--json"]);
+    found.problems(&["ari"]);
+    let words = found.step("ari", "problem");
+    assert!(words.contains("In ari.conf: enabled = yes") && words.contains("module load res_ari.so"), "{words}");
     found.step("websocket", "skipped");
 }
 

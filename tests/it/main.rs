@@ -10,5 +10,7 @@ mod layers;
 mod live;
 mod record;
 mod replay;
+mod signals;
 mod sim_load;
 mod style;
+mod tls;

@@ -7,6 +7,7 @@ use actix_web::http::header::{AUTHORIZATION, DATE, HeaderValue, USER_AGENT};
 use awc::error::{ConnectError, SendRequestError};
 use awc::{Client, Connector};
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::AriHttp;
 use crate::ari::outcome::Outcome;
@@ -36,6 +37,24 @@ impl Answer {
     /// An answer that did not come from Asterisk.
     pub fn without_asterisk(outcome: Outcome, took: Duration) -> Self {
         Self { outcome, status: 0, took, asterisk_at: None, retried: false }
+    }
+
+    /// Asterisk's clock at the answer, seconds since 1970: `Date` cuts the second off, on average half a second more.
+    pub fn clock(&self) -> Option<f64> {
+        self.asterisk_at.map(|at| at + 0.5)
+    }
+
+    /// Asterisk's version, of an answer to [`Request::Info`].
+    pub fn version(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Info {
+            system: System,
+        }
+        #[derive(Deserialize)]
+        struct System {
+            version: String,
+        }
+        serde_json::from_slice::<Info>(self.outcome.body()?).ok().map(|info| info.system.version)
     }
 }
 

@@ -211,17 +211,7 @@ impl Prepare {
 
     /// Asterisk's version, for people.
     async fn version(&self) -> String {
-        #[derive(Deserialize)]
-        struct Info {
-            system: System,
-        }
-        #[derive(Deserialize)]
-        struct System {
-            version: String,
-        }
-        let answer = self.client.ask(&Request::Info).await;
-        let version =
-            answer.outcome.body().and_then(|b| serde_json::from_slice::<Info>(b).ok()).map(|i| i.system.version);
+        let version = self.client.ask(&Request::Info).await.version();
         let text = version.clone().unwrap_or_else(|| "of unknown version".into());
         self.status.borrow_mut().view.asterisk_version = version;
         text
@@ -253,9 +243,8 @@ impl Prepare {
             tokio::time::sleep(PAUSE).await;
             answer = self.client.ask(request).await;
         }
-        if let Some(theirs) = answer.asterisk_at {
-            // Whole seconds, cut off: on average half a second more.
-            self.status.borrow_mut().saw_clock(theirs + 0.5, wall_clock(), false);
+        if let Some(theirs) = answer.clock() {
+            self.status.borrow_mut().saw_clock(theirs, wall_clock(), false);
         }
         let body = done(request, &answer)?;
         // Line breaks (Asterisk's `pretty = yes`) stand between tokens only; the journal has one line an entry.

@@ -91,7 +91,7 @@ pub struct BridgeAttendedTransfer<'a> {
     /// Bridge of the second call.
     #[serde(borrow, default)]
     pub transferer_second_leg_bridge: Option<Bridge<'a>>,
-    /// `bridge`, `app`, `link`, `threeway` or `fail`.
+    /// `bridge`, `application`, `link`, `threeway` or `fail`.
     #[serde(borrow, default)]
     pub destination_type: Text<'a>,
     /// Id of the bridge that survived.

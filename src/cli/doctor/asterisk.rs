@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::Utc;
-use serde::Deserialize;
 use tokio::net::{TcpStream, lookup_host};
 use url::{Host, Url};
 
@@ -394,16 +393,7 @@ async fn may_write(client: &AriClient, user: &str) -> (bool, Outcome) {
 }
 
 fn version(info: &Answer) -> Outcome {
-    #[derive(Deserialize)]
-    struct Info {
-        system: System,
-    }
-    #[derive(Deserialize)]
-    struct System {
-        version: String,
-    }
-    let Some(Info { system: System { version } }) = info.outcome.body().and_then(|b| serde_json::from_slice(b).ok())
-    else {
+    let Some(version) = info.version() else {
         return Outcome::warning("Asterisk does not tell its version", "Versions 18 to 22 are supported.");
     };
     match major(&version) {
@@ -428,11 +418,10 @@ fn major(version: &str) -> Option<u32> {
 }
 
 fn clock(info: &Answer, here: f64) -> Outcome {
-    let Some(theirs) = info.asterisk_at else {
+    let Some(theirs) = info.clock() else {
         return Outcome::skipped("the answer has no Date");
     };
-    // Whole seconds, cut off: half a second more on average.
-    let off = theirs + 0.5 - here;
+    let off = theirs - here;
     if off.abs() <= CLOCK_LIMIT_S {
         return Outcome::ok("the same within a second or two");
     }

@@ -32,7 +32,8 @@ pub(crate) fn kit() -> PathBuf {
 /// A running Asterisk; stopped when dropped.
 pub(crate) struct Asterisk {
     slot: u16,
-    systemname: Option<String>,
+    /// Settings of `up` beside the ports.
+    more: Vec<(&'static str, String)>,
     /// Held locked as long as the slot's ports are ours.
     _lock: File,
 }
@@ -47,14 +48,24 @@ pub(crate) struct Mark {
 impl Asterisk {
     /// Starts one.
     pub(crate) fn start() -> Self {
-        Self::named(None)
+        Self::with(Vec::new())
     }
 
     /// Starts one whose channel ids begin with `systemname`.
     pub(crate) fn named(systemname: Option<&str>) -> Self {
+        Self::with(systemname.map(|name| ("SYSTEMNAME", name.to_owned())).into_iter().collect())
+    }
+
+    /// Starts one whose HTTP server has no prefix and speaks TLS beside the plain port, with these PEM files.
+    pub(crate) fn secure(certificate: &Path, key: &Path) -> Self {
+        let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+        Self::with(vec![("ARI_PREFIX", String::new()), ("ARI_TLS_CERT", certificate), ("ARI_TLS_KEY", key)])
+    }
+
+    fn with(more: Vec<(&'static str, String)>) -> Self {
         let (slot, lock) =
             wait::until("a free slot of ports for an Asterisk", SLOT_WAIT, || free_slot().ok_or("all are taken"));
-        let asterisk = Self { slot, systemname: systemname.map(Into::into), _lock: lock };
+        let asterisk = Self { slot, more, _lock: lock };
         asterisk.script("down", &[("KILL", "1".into())]);
         drop(std::fs::remove_dir_all(asterisk.dir()));
         asterisk.up();
@@ -63,9 +74,9 @@ impl Asterisk {
 
     /// Starts it, again after [`kill9`](Self::kill9).
     pub(crate) fn up(&self) {
-        let mut more = Vec::new();
-        if let Some(name) = &self.systemname {
-            more.push(("SYSTEMNAME", name.clone()));
+        let mut more = self.more.clone();
+        if self.has("ARI_TLS_CERT") {
+            more.push(("ARI_TLS_PORT", self.tls_port().to_string()));
         }
         self.script("up", &more);
         guard(self.pid());
@@ -101,7 +112,33 @@ impl Asterisk {
 
     /// ARI's root.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/asterisk/ari", self.ari_port())
+        let prefix = if self.has("ARI_PREFIX") { "" } else { "/asterisk" };
+        format!("http://127.0.0.1:{}{prefix}/ari", self.ari_port())
+    }
+
+    /// The same over TLS, of a [`secure`](Self::secure) one; `scheme` is `https` or `wss`.
+    pub(crate) fn tls_url(&self, scheme: &str) -> String {
+        format!("{scheme}://127.0.0.1:{}/ari", self.tls_port())
+    }
+
+    /// Switches ARI off as its owner would: in ari.conf, while the HTTP server goes on.
+    pub(crate) fn disable_ari(&self) {
+        let file = self.dir().join("etc/ari.conf");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replacen("enabled = yes", "enabled = no", 1)).unwrap();
+        self.cli("module reload res_ari.so");
+        wait::until("ARI to be gone", wait::s(10), || match self.rest("GET", "asterisk/ping", &[]) {
+            (404, _) => Ok(()),
+            other => Err(other),
+        });
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.more.iter().any(|(known, _)| *known == name)
+    }
+
+    fn tls_port(&self) -> u16 {
+        8300 + self.slot
     }
 
     /// The number of its slot of ports.
@@ -140,6 +177,12 @@ impl Asterisk {
     /// Asterisk's channel events written since then.
     pub(crate) fn cel_since(&self, mark: Mark) -> Vec<Cel> {
         records::lines(&self.dir().join(records::CEL), mark.cel)
+    }
+
+    /// Its call records and its channel events, as it wrote them.
+    pub(crate) fn own_records(&self) -> (Vec<u8>, Vec<u8>) {
+        let read = |name| std::fs::read(self.dir().join(name)).unwrap_or_default();
+        (read(records::CDR), read(records::CEL))
     }
 
     fn dir(&self) -> PathBuf {

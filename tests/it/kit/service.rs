@@ -43,13 +43,19 @@ impl Service {
 
     /// With more configuration (TOML) and environment variables; ready when this returns.
     pub(crate) fn with(config: &str, environment: &[(&str, &str)]) -> Self {
+        let mut service = Self::launched(config, environment);
+        service.ready();
+        service
+    }
+
+    /// The same, whether it becomes ready or not.
+    pub(crate) fn launched(config: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = "[log]\nformat = \"json\"\nlevel = \"info,callcenter=debug\"\n";
         std::fs::write(folder.path().join("test.toml"), format!("{config}\n{log}")).unwrap();
         let environment = environment.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         let mut service = Self { folder, environment, port: free_port(), process: None };
         service.launch();
-        service.ready();
         service
     }
 
@@ -107,14 +113,42 @@ impl Service {
         self.ready();
     }
 
+    /// Writes its whole configuration file anew and sends SIGHUP.
+    #[track_caller]
+    pub(crate) fn reconfigure(&mut self, config: &str) {
+        std::fs::write(self.folder.path().join("test.toml"), config).unwrap();
+        self.signal("HUP");
+    }
+
+    /// Sends a signal by name.
+    #[track_caller]
+    pub(crate) fn signal(&mut self, name: &str) {
+        self.process.as_mut().expect("a running service").signal(name);
+    }
+
+    /// Waits until its log has a line with `words`, and gives the line.
+    #[track_caller]
+    pub(crate) fn says(&self, words: &str, limit: Duration) -> String {
+        wait::until(&format!("'{words}' in the log"), limit, || {
+            self.log_text().lines().find(|line| line.contains(words)).map(str::to_owned).ok_or_else(|| self.tail())
+        })
+    }
+
     /// Asks it to stop; it must do so in time and with exit code 0.
     #[track_caller]
     pub(crate) fn sigterm(&mut self) {
+        self.signal("TERM");
+        self.stops();
+    }
+
+    /// It was asked to stop and must do so in time and with exit code 0; how long that took.
+    #[track_caller]
+    pub(crate) fn stops(&mut self) -> Duration {
         let mut process = self.process.take().expect("a running service");
         let asked = Instant::now();
-        process.signal("TERM");
         let status = process.finish(STOP);
         assert!(status.success(), "stopped with {status} after {:?}", asked.elapsed());
+        asked.elapsed()
     }
 
     /// Kills it as the kernel would.
@@ -125,10 +159,24 @@ impl Service {
         process.finish(wait::s(5));
     }
 
+    /// Its journal, all segments; only once it has stopped.
+    pub(crate) fn journal(&self) -> Vec<u8> {
+        let folder = self.folder.path().join("journal").join("main");
+        let mut segments: Vec<PathBuf> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        segments.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        segments.sort();
+        segments.iter().flat_map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
+    /// Its log so far.
+    pub(crate) fn log_text(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log()).unwrap_or_default()).into_owned()
+    }
+
     /// The end of its log.
     pub(crate) fn tail(&self) -> String {
-        let text = std::fs::read(self.log()).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = self.log_text();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
@@ -152,7 +200,8 @@ impl Service {
         self.process = Some(Process::spawn("callcenter serve", &mut command));
     }
 
-    fn database(&self) -> PathBuf {
+    /// The path of its database.
+    pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("callcenter.db")
     }
 

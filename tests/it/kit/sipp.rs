@@ -61,7 +61,7 @@ impl Asterisk {
         self.callee("uas", endpoint, &[&format!("ring={ring}"), &format!("talk={talk}")])
     }
 
-    /// A caller: `uac`, `uac_cancel`, `uac_hold`, `uac_refer`, `uac_attended`, `uac_audio`,
+    /// A caller: `uac`, `uac_cancel`, `uac_hold`, `uac_holds`, `uac_refer`, `uac_attended`, `uac_audio`,
     /// `uac_dtmf_info`, `uac_dtmf_rfc`.
     pub(crate) fn caller(&self, scenario: &str, endpoint: u16, settings: &[&str]) -> Sipp {
         self.sipp(scenario, endpoint, settings)

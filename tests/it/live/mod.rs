@@ -5,10 +5,15 @@ mod api_docs;
 mod ari_made;
 mod basic;
 mod faults;
+mod features;
 mod load;
 mod panic;
 mod queues;
+mod recording;
 mod scenarios;
 mod stage;
+mod to_queues;
 mod transfers;
 mod two_nodes;
+
+pub(crate) use stage::answered;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::stage::{Stage, story};
-use super::{ari_made, basic, queues, transfers};
+use super::{ari_made, basic, features, queues, recording, to_queues, transfers};
 use crate::kit::wait::s;
 use crate::kit::{aloud, live};
 
@@ -18,7 +18,25 @@ fn every_scenario_is_recorded_rightly() {
     if !live() {
         return;
     }
-    let scenes = [basic::SCENES, transfers::SCENES, queues::SCENES, ari_made::SCENES].concat();
+    play(&[basic::SCENES, transfers::SCENES, queues::SCENES, ari_made::SCENES].concat());
+}
+
+/// On an Asterisk of their own: they need the phones that the others use.
+#[test]
+fn every_feature_of_the_pbx_is_recorded_rightly() {
+    if !live() {
+        return;
+    }
+    play(&[features::SCENES, to_queues::SCENES].concat());
+}
+
+/// Plays scenes at the same time on one stage; `SCENE=name` plays only that one.
+fn play(scenes: &[(&str, Scene)]) {
+    let only = std::env::var("SCENE").ok();
+    let scenes: Vec<_> = scenes.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)).collect();
+    if let Some(folder) = recording::wanted() {
+        return recording::record(&scenes, &folder);
+    }
     let mut stage = Stage::open();
     let gaps = stage.service.rows().gaps();
     let failures = Mutex::new(Vec::new());
@@ -40,7 +58,7 @@ fn every_scenario_is_recorded_rightly() {
 }
 
 /// Plays one scene; `None` if it failed (why is on standard error).
-fn timed(name: &str, scene: Scene, stage: &Stage) -> Option<usize> {
+pub(crate) fn timed(name: &str, scene: Scene, stage: &Stage) -> Option<usize> {
     let begin = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| scene(stage)));
     let word = if result.is_ok() { "right" } else { "WRONG" };

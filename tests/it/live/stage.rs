@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::kit::ari::TestApp;
 use crate::kit::asterisk::Mark;
-use crate::kit::records::{Cdr, talk_ms};
+use crate::kit::records::{Cdr, talk_ms, together_ms};
 use crate::kit::rows::Call;
 use crate::kit::sipp::Sipp;
 use crate::kit::wait::{self, s};
@@ -97,6 +97,15 @@ impl Stage {
         let talk = |endpoint: &u16| talk_ms(&cel, call.channel(), &format!("PJSIP/{endpoint}"));
         close("talk_ms", call.talk_ms, endpoints.iter().map(talk).sum());
     }
+
+    /// `talk_ms` must be the time that the caller's channel was in bridges with other phones, by
+    /// Asterisk's channel events.
+    #[track_caller]
+    pub(crate) fn talk_together(&self, call: &Call) {
+        let cel = self.asterisk.cel_since(self.mark);
+        let own = cel.iter().find(|event| event.unique_id == call.channel()).expect("the caller's channel events");
+        close("talk_ms", call.talk_ms, together_ms(&cel, &own.chan_name));
+    }
 }
 
 /// The answered leg of this call in Asterisk's records.
@@ -114,6 +123,14 @@ pub(crate) fn closed_rows(service: &Service, condition: &str, count: usize) -> V
         let over = calls.len() == count && calls.iter().all(|call| !call.open() && call.ended_at.is_some());
         if over { Ok(calls) } else { Err(format!("{calls:#?}")) }
     })
+}
+
+/// The one call that the SQL `condition` holds for must be over, answered by a person and whole.
+#[track_caller]
+pub(crate) fn answered(service: &Service, condition: &str) {
+    let call = closed_rows(service, condition, 1).remove(0);
+    let kind = call.answered_kind.as_deref();
+    assert_eq!((call.status.as_str(), kind, call.incomplete), ("answered", Some("person"), 0), "{call:#?}");
 }
 
 /// The call in words: `100 -> 101 answered 101 caller`, that is caller, dialled number, status,

@@ -21,7 +21,7 @@ fn blind_transfer(stage: &Stage) -> usize {
     let _second = stage.asterisk.answerer(143, 1_000, 2_000);
     stage.call("uac", 141, &["to=142", "talk=60000"]);
     let call = stage.row(141, "141 -> 142 answered 143 *");
-    stage.talk_by_events(&call, &[142, 143]);
+    stage.talk_together(&call);
     1
 }
 
