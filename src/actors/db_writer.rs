@@ -28,6 +28,7 @@ use super::messages::{Exited, wall_clock};
 use crate::call::Book;
 use crate::config;
 use crate::db;
+use crate::db::checkpoint::Checkpointer;
 use crate::db::open::{OpenError, WriteLock};
 use crate::db::retention::{Keep, Sweep, step};
 use crate::db::trouble::Trouble;
@@ -152,6 +153,8 @@ struct StreamState {
 
 /// The writer. Give it an arbiter of its own: it blocks its thread while SQLite works.
 pub struct DbWriter {
+    /// `None` where it could not be started: the connection checkpoints by itself.
+    checkpoint: Option<Checkpointer>,
     connection: SqliteConnection,
     _lock: WriteLock,
     config: config::Database,
@@ -190,6 +193,9 @@ impl DbWriter {
         let mut opened = db::open::open_write(config)?;
         let next_seq = db::events::next_seq(&mut opened.connection)?;
         db::heads::repair(&mut opened.connection)?;
+        let checkpoint = Checkpointer::start(&config.path)
+            .inspect_err(|error| warn!(%error, "checkpoints are not made beside the writer"))
+            .ok();
         let path = config.path.display();
         if opened.created {
             info!("database {path} made");
@@ -199,6 +205,7 @@ impl DbWriter {
             info!("database {path} opened, migrated: {}", opened.migrations.join(", "));
         }
         Ok(Self {
+            checkpoint,
             connection: opened.connection,
             _lock: opened.lock,
             config: config.clone(),
@@ -243,6 +250,9 @@ impl DbWriter {
                 }
                 self.view.failing_since = None;
                 self.view.last_commit_ms = begun.elapsed().as_secs_f64() * 1_000.0;
+                if let Some(checkpoint) = &mut self.checkpoint {
+                    checkpoint.wrote(prepared.bytes());
+                }
                 self.committed(prepared);
                 if !self.queue.is_empty() {
                     self.flush_soon(ctx);

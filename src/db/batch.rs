@@ -150,10 +150,10 @@ fn standing(conn: &mut SqliteConnection, part: &Part<'_>) -> Result<Standing, Wr
 
 fn write_part(conn: &mut SqliteConnection, part: &Part<'_>, given: i64, done: &mut Committed) -> QueryResult<()> {
     let mut highest = given;
-    for event in &part.events {
-        events::insert(conn, event)?;
-        highest = highest.max(event.seq);
-        done.last_event_seq = done.last_event_seq.max(Some(event.seq));
+    events::insert(conn, &part.events)?;
+    if let Some(last) = part.events.iter().map(|event| event.seq).max() {
+        highest = highest.max(last);
+        done.last_event_seq = done.last_event_seq.max(Some(last));
     }
     write_rows(conn, part)?;
     if let Some(numbers) = changes::insert(conn, &part.changes)? {

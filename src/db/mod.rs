@@ -8,6 +8,7 @@
 pub mod batch;
 pub mod calls;
 pub mod changes;
+pub mod checkpoint;
 pub mod commands;
 pub mod compact;
 pub mod endpoints;

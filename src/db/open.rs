@@ -23,8 +23,9 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 /// a small commit writes half as much as with those.
 const PAGE_BYTES: u32 = 4_096;
 
-/// Pages of the write-ahead log after which SQLite folds it into the file: 16 MiB.
-const CHECKPOINT_PAGES: u32 = 4_096;
+/// Pages of the write-ahead log after which the writer itself folds it into the file: 48 MiB. Before that it is done beside
+/// it ([`super::checkpoint`]).
+pub(super) const CHECKPOINT_PAGES: u32 = 12_288;
 
 /// Bytes to which a write-ahead log that grew beyond that is cut again.
 const WAL_LIMIT_BYTES: u64 = 64 * 1024 * 1024;

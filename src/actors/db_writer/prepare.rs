@@ -58,6 +58,11 @@ impl Prepared {
         self.preps.iter().map(|p| p.seqs.len()).sum()
     }
 
+    /// Bytes of the events' text.
+    pub(super) fn bytes(&self) -> usize {
+        self.preps.iter().filter(|p| !p.batch.rebuilds).map(|p| p.batch.text.len()).sum()
+    }
+
     /// Whether there is anything to write: a rebuild writes at most that part of the journal is missing.
     pub(super) fn writes(&self) -> bool {
         !self.heads.is_empty() || self.preps.iter().any(|p| !p.batch.rebuilds || !p.part.gaps.is_empty())
