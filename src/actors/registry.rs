@@ -119,6 +119,9 @@ pub struct CallExited {
 #[rtype(result = "()")]
 struct Pump;
 
+/// Bytes that a new batch waits for, for each batch that is under way.
+const WAIT_FOR_BYTES: u64 = 32 * 1024;
+
 /// How long after a failed read it is tried again.
 const READ_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -131,6 +134,8 @@ pub struct Registry {
     ids: FxHashMap<ChanKey, Arc<str>>,
     number: u64,
     position: u64,
+    /// The journal's end, as far as it was told.
+    end: u64,
     trimmed: u64,
     pumping: bool,
     /// What was read and not taken yet.
@@ -154,6 +159,7 @@ impl Registry {
             ids: FxHashMap::default(),
             number: 0,
             position: setup.start.oldest_open,
+            end: 0,
             trimmed: 0,
             pumping: false,
             rest: border::lost_before(&setup).into_iter().collect(),
@@ -173,7 +179,8 @@ impl Registry {
 
     /// Reads one stretch, if another may be under way.
     fn read(&mut self, ctx: &mut Context<Self>) {
-        if self.view.batches >= self.setup.calls.max_batches || self.border == Border::Asking {
+        let full = self.view.batches >= self.setup.calls.max_batches;
+        if full || self.border == Border::Asking || !self.worth_a_batch() {
             return;
         }
         let chunk = match self.rest.pop_front() {
@@ -195,6 +202,14 @@ impl Registry {
             Ok(None) => {}
             Err(error) => self.read_failed(&error, ctx),
         }
+    }
+
+    /// Whether what waits in the journal is worth a batch of its own now. With none under way anything is: that gives low
+    /// latency. The more are under way, the longer the next one may wait and grow; a commit asks again.
+    fn worth_a_batch(&self) -> bool {
+        let waiting = self.end.saturating_sub(self.position);
+        let live = self.setup.journal.is_some() && self.rest.is_empty();
+        !live || waiting >= self.view.batches as u64 * WAIT_FOR_BYTES
     }
 
     fn read_failed(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
@@ -339,7 +354,8 @@ impl Handler<Pump> for Registry {
 impl Handler<Appended> for Registry {
     type Result = ();
 
-    fn handle(&mut self, _: Appended, ctx: &mut Self::Context) {
+    fn handle(&mut self, appended: Appended, ctx: &mut Self::Context) {
+        self.end = appended.end.offset();
         self.pump(ctx);
     }
 }
