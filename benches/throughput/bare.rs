@@ -12,12 +12,12 @@ const BETWEEN: usize = 65_536;
 /// Rows of one transaction, at most.
 const BATCH: usize = 4_096;
 /// The table as the service has it, and its settings of SQLite.
-const SCHEMA: &str = "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-    PRAGMA wal_autocheckpoint = 2048; PRAGMA cache_size = -16384;
+const SCHEMA: &str = "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+    PRAGMA wal_autocheckpoint = 12288; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;
     CREATE TABLE events (seq INTEGER NOT NULL PRIMARY KEY, node TEXT NOT NULL, at TEXT NOT NULL, type TEXT NOT NULL,
         channel_id TEXT, bridge_id TEXT, prev_seq INTEGER, body TEXT NOT NULL);";
 const INSERT: &str = "INSERT INTO events (seq, node, at, type, channel_id, bridge_id, prev_seq, body)
-    VALUES (?1, 'main', '2026-01-01T00:00:00.000Z', 'ChannelVarset', '1700000000.1234', NULL, ?2, ?3)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 /// The process: the sender's port and the database.
 pub(crate) fn main(mut arguments: impl Iterator<Item = String>) {
@@ -49,7 +49,17 @@ fn write(path: &str, take: &Receiver<Utf8Bytes>) {
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         for body in std::iter::once(first).chain(take.try_iter().take(BATCH - 1)) {
             seq += 1;
-            insert.execute(params![seq, seq - 1, body.as_str()]).unwrap();
+            let row = params![
+                seq,
+                "main",
+                "2026-01-01T00:00:00.000Z",
+                "ChannelVarset",
+                "1700000000.1234",
+                None::<&str>,
+                seq - 1,
+                body.as_str()
+            ];
+            insert.execute(row).unwrap();
         }
         connection.execute_batch("COMMIT").unwrap();
     }

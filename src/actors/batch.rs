@@ -34,11 +34,39 @@ pub struct RawEvent {
     /// The channel in whose chain it stands.
     pub chan: Option<ChanKey>,
     /// The id of the channel that it is mainly about.
-    pub channel_id: Option<Box<str>>,
+    pub channel_id: Option<Word>,
     /// The id of the bridge that it is mainly about.
-    pub bridge_id: Option<Box<str>>,
+    pub bridge_id: Option<Word>,
     /// Where its JSON stands in the batch's text.
     pub body: Range<usize>,
+}
+
+/// A word out of an event: where it stands in the batch's text, or a copy where it stands there escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Its place.
+    At(Range<usize>),
+    /// The word.
+    Copy(Box<str>),
+}
+
+impl Word {
+    /// The word `word`, which may be borrowed from `text`.
+    pub fn of(word: &str, text: &[u8]) -> Self {
+        let place = (word.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+        match place.map(|start| start..start + word.len()).filter(|range| range.end <= text.len()) {
+            Some(range) => Self::At(range),
+            None => Self::Copy(word.into()),
+        }
+    }
+
+    /// The word, given the text that it was made with.
+    pub fn read<'a>(&'a self, text: &'a [u8]) -> &'a str {
+        match self {
+            Self::At(range) => text.get(range.clone()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default(),
+            Self::Copy(word) => word,
+        }
+    }
 }
 
 /// A gap or a frame that could not be read, for `gaps`.

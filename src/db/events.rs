@@ -89,7 +89,7 @@ impl<const ROWS: usize> QueryFragment<Sqlite> for Insert<'_, '_, ROWS> {
         let columns = names!(events: seq, node, at, kind, channel_id, bridge_id, prev_seq, body);
         // FAIL: a row that is refused leaves those before it, for the transaction to take back. By default SQLite would keep a
         // copy of each page for that.
-        pass.push_sql("INSERT OR FAIL INTO events ");
+        pass.push_sql("INSERT OR FAIL INTO `events` ");
         for (index, column) in columns.iter().enumerate() {
             pass.push_sql(if index == 0 { "(" } else { ", " });
             pass.push_identifier(column)?;

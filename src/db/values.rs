@@ -77,7 +77,7 @@ read_by_words!(Status, Direction, AnsweredKind, EndedBy);
 
 impl ToSql<Text, Sqlite> for Timestamp {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(self.to_string());
+        out.set_value(self.text());
         Ok(IsNull::No)
     }
 }

@@ -150,6 +150,15 @@ impl Timestamp {
         Some(text)
     }
 
+    /// The text of `Display`, made at once.
+    pub fn text(self) -> String {
+        let Some(digits) = self.digits() else { return self.to_string() };
+        let mut text = String::with_capacity(24);
+        text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+        text.push('Z');
+        text
+    }
+
     /// Writes the moment as an Asterisk in UTC does: `2026-11-22T12:55:43.350+0000`.
     pub fn push_as_asterisk(self, out: &mut String) {
         let text = self.digits().unwrap_or(FORM);
@@ -238,6 +247,7 @@ mod tests {
         while ms < 253_402_300_800_000 {
             let time = Timestamp::from_millis(ms);
             assert_eq!(Some(time.to_string()), by_chrono(ms));
+            assert_eq!(time.text(), time.to_string());
             let mut asterisk = String::new();
             time.push_as_asterisk(&mut asterisk);
             assert_eq!(usual(asterisk.as_bytes()), Some(time), "{asterisk}");

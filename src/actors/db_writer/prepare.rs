@@ -114,8 +114,8 @@ impl Prep {
             node,
             at: event.at,
             kind: &event.kind,
-            channel_id: event.channel_id.as_deref(),
-            bridge_id: event.bridge_id.as_deref(),
+            channel_id: event.channel_id.as_ref().map(|id| id.read(&self.batch.text)),
+            bridge_id: event.bridge_id.as_ref().map(|id| id.read(&self.batch.text)),
             prev_seq: *prev,
             body,
         });

@@ -4,7 +4,7 @@ use diesel::sql_types::{BigInt, Text};
 use tempfile::TempDir;
 
 use super::*;
-use crate::actors::batch::RawEvent;
+use crate::actors::batch::{RawEvent, Word};
 use crate::call::{ChanKey, ChanKind, Fact, Opening};
 use crate::db::read;
 
@@ -21,7 +21,7 @@ fn batch(node: &str, number: u64, from: u64, end: u64) -> WriteBatch {
         at,
         kind: "ChannelVarset".into(),
         chan: Some(ChanKey(0)),
-        channel_id: Some(format!("at {}", from + n * 10).into()),
+        channel_id: Some(Word::Copy(format!("at {}", from + n * 10).into())),
         bridge_id: None,
         body: (n as usize * 10 + 2)..(n as usize * 10 + 4),
     };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tracing::{error, warn};
 
-use crate::actors::batch::{AuditEntry, EndpointState, GapRow, RawEvent, RecordingState, Stream, WriteBatch};
+use crate::actors::batch::{AuditEntry, EndpointState, GapRow, RawEvent, RecordingState, Stream, Word, WriteBatch};
 use crate::ari::entry::{Gap, Line, Snapshot, sample};
 use crate::ari::event::{Event, Frame, decode};
 use crate::ari::objects::LiveRecording;
@@ -186,8 +186,8 @@ impl Entries {
             at: frame.timestamp.unwrap_or(at),
             kind: frame.event.name().map_or_else(|| Cow::Owned(frame.kind.to_string()), Cow::Borrowed),
             chan,
-            channel_id: channel.map(Into::into),
-            bridge_id: bridge.map(Into::into),
+            channel_id: channel.map(|id| Word::of(id, &self.text)),
+            bridge_id: bridge.map(|id| Word::of(id, &self.text)),
             body: start..start + json.len(),
         });
     }
