@@ -334,7 +334,7 @@ fn everything_else() -> Part<'static> {
     let mut other_leg = leg(9, "109");
     (other_leg.number, other_leg.ringing_at) = (None, Some(START));
     Part {
-        events: (9..30).map(|seq| event(seq, None, Some(3))).collect(),
+        events: (100..130).map(|seq| event(seq, None, Some(3))).collect(),
         calls: vec![other],
         legs: vec![other_leg],
         gaps: vec![gap(150)],
