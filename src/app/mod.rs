@@ -16,10 +16,11 @@ use tracing::{error, info, warn};
 
 use crate::actors::db_writer::{DbWriter, Lines};
 use crate::actors::supervisor::{NewConfig, Shutdown, Supervisor, SupervisorSetup};
+use crate::actors::tally::SharedTally;
 use crate::config::{Config, Loaded};
 use crate::db::pool::ReadPool;
-use crate::http;
-use crate::telemetry::Telemetry;
+use crate::http::{self, Counted};
+use crate::telemetry::{self, Telemetry};
 pub use demo::{Demo, DemoError, DemoOptions};
 pub use replay::{Replayed, replay};
 use signals::{Signal, Signals};
@@ -94,8 +95,9 @@ pub fn serve(loaded: Loaded, telemetry: &Telemetry) -> Result<(), ServeError> {
 
 fn serve_as(how: Run, mut loaded: Loaded, telemetry: Option<&Telemetry>) -> Result<(), ServeError> {
     let mut failures: Vec<Instant> = Vec::new();
+    let mut counted = Counted { tally: SharedTally::default(), restarts: 0, panics: telemetry::panics };
     loop {
-        match System::new().block_on(run(how, &mut loaded, telemetry))? {
+        match System::new().block_on(run(how, &mut loaded, telemetry, counted.clone()))? {
             Ended::Stopped => return Ok(()),
             Ended::Failed(reason) => {
                 failures.retain(|at| at.elapsed() < FAILURE_SPAN);
@@ -103,17 +105,24 @@ fn serve_as(how: Run, mut loaded: Loaded, telemetry: Option<&Telemetry>) -> Resu
                 if failures.len() >= MAX_FAILURES {
                     return Err(ServeError::GivesUp(reason));
                 }
+                counted.restarts += 1;
                 warn!("everything is started again; what is open is rebuilt from the journal");
             }
         }
     }
 }
 
-async fn run(how: Run, loaded: &mut Loaded, telemetry: Option<&Telemetry>) -> Result<Ended, ServeError> {
+async fn run(
+    how: Run,
+    loaded: &mut Loaded,
+    telemetry: Option<&Telemetry>,
+    counted: Counted,
+) -> Result<Ended, ServeError> {
     let config = loaded.config.clone();
     say_what_is_in_force(loaded);
     let lines = Lines::new(&config.lines).map_err(|e| ServeError::Database(e.to_string()))?;
     let writer = DbWriter::open(&config.database, lines).map_err(|e| ServeError::Database(e.to_string()))?;
+    let writer = writer.counting(counted.tally.clone());
     let pool = ReadPool::open(&config.database).map_err(|e| ServeError::Database(e.to_string()))?;
     let mut signals = Signals::listen().map_err(ServeError::System)?;
     let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new()];
@@ -127,7 +136,7 @@ async fn run(how: Run, loaded: &mut Loaded, telemetry: Option<&Telemetry>) -> Re
         failed,
     })
     .start();
-    let server = http::start(config.http.port, supervisor.clone(), pool)
+    let server = http::start(&config, supervisor.clone(), pool, counted)
         .map_err(|error| ServeError::Port { port: config.http.port, error })?;
     info!("http://127.0.0.1:{}/health/ready says whether it is ready, /api/v1/system how everything is", server.port);
     let ended = loop {

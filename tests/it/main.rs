@@ -9,6 +9,7 @@ mod kit;
 mod kit_check;
 mod layers;
 mod live;
+mod metrics;
 mod record;
 mod replay;
 mod signals;
