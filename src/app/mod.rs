@@ -5,6 +5,7 @@
 //! the same process; one that keeps failing ends it, for the system's own supervisor.
 
 mod demo;
+mod notify;
 mod replay;
 mod signals;
 
@@ -45,6 +46,14 @@ enum Run {
 }
 
 impl Run {
+    /// Whether the service manager is told how it is.
+    fn told(self) -> bool {
+        match self {
+            Self::Service => true,
+            Self::Demo { .. } => false,
+        }
+    }
+
     /// Returns when the run is over by itself.
     async fn over(self) {
         match self {
@@ -139,6 +148,10 @@ async fn run(
     let server = http::start(&config, supervisor.clone(), pool, counted)
         .map_err(|error| ServeError::Port { port: config.http.port, error })?;
     info!("http://127.0.0.1:{}/health/ready says whether it is ready, /api/v1/system how everything is", server.port);
+    let watchdog = how.told().then(|| {
+        notify::ready();
+        actix::spawn(notify::feed_watchdog(supervisor.clone()))
+    });
     let ended = loop {
         tokio::select! {
             reason = failures.recv() => break Ended::Failed(reason.unwrap_or_default()),
@@ -155,6 +168,12 @@ async fn run(
             },
         }
     };
+    if let Some(watchdog) = watchdog {
+        watchdog.abort();
+        if ended == Ended::Stopped {
+            notify::stopping();
+        }
+    }
     let orderly = async {
         let written = supervisor.send(Shutdown).await.unwrap_or(false);
         server.stop().await;

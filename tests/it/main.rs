@@ -3,6 +3,7 @@
 
 mod backup;
 mod demo;
+mod deploy;
 mod docs;
 mod doctor;
 mod kit;
@@ -10,6 +11,7 @@ mod kit_check;
 mod layers;
 mod live;
 mod metrics;
+mod notify;
 mod record;
 mod replay;
 mod signals;

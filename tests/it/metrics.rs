@@ -138,7 +138,9 @@ fn a_scrape_agrees_with_the_database() {
         assert!(quick > all / 2.0, "{quick} of {all} within 5 s");
     }
     assert_eq!(scrape.value("callcenter_transaction_events_sum"), all);
-    assert_eq!(scrape.by_label("callcenter_calls_total"), counts(&rows, "SELECT status AS word FROM calls"));
+    let mut ended = scrape.by_label("callcenter_calls_total");
+    ended.retain(|_, calls| *calls > 0.0);
+    assert_eq!(ended, counts(&rows, "SELECT status AS word FROM calls"));
     let calls = rows.number("SELECT COUNT(*) AS number FROM calls") as f64;
     assert_eq!(scrape.value("callcenter_calls_started_total{node=\"main\"}"), calls);
     let outcomes = scrape.by_label("callcenter_rest_requests_total");

@@ -10,6 +10,7 @@ use crate::actors::journal::JournalStatus;
 use crate::actors::registry::RegistryView;
 use crate::actors::supervisor::NodeView;
 use crate::actors::tally::NodeTally;
+use crate::model::Status;
 
 /// A number of each node that can say it.
 fn each<'a>(scrape: &'a Scrape, of: impl Fn(&'a NodeView) -> Option<f64>) -> impl Iterator<Item = (Labels<'a>, f64)> {
@@ -133,9 +134,16 @@ fn requests(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
     )
 }
 
+/// What becomes of a call that is over.
+const OUTCOMES: [Status; 6] =
+    [Status::Answered, Status::NoAnswer, Status::Busy, Status::Abandoned, Status::Rejected, Status::Failed];
+
 /// What the writer counted.
 pub(super) fn write_committed(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
-    let nodes = || scrape.tally.nodes.iter().map(|(node, tally)| (node.as_str(), tally));
+    // A node of which nothing is committed yet shows zeros: Prometheus can't see a counter's first step from nothing.
+    let none = NodeTally::default();
+    let tally = |name: &str| scrape.tally.nodes.iter().find(|(node, _)| node.as_str() == name).map(|(_, tally)| tally);
+    let nodes = || scrape.nodes().map(|(name, _)| (name, tally(name).unwrap_or(&none)));
     to.counter(
         plain("events", "Events committed, by type; types that this version doesn't know are 'other'"),
         nodes().flat_map(|(node, tally)| {
@@ -145,10 +153,10 @@ pub(super) fn write_committed(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Re
     to.counter(
         plain("calls", "Calls ended, by outcome"),
         nodes().flat_map(|(node, tally)| {
-            tally
-                .ended
-                .iter()
-                .map(move |(status, count)| (vec![("node", node), ("status", status.as_str())], *count as f64))
+            OUTCOMES.iter().map(move |status| {
+                let count = tally.ended.get(status).copied().unwrap_or(0);
+                (vec![("node", node), ("status", status.as_str())], count as f64)
+            })
         }),
     )?;
     let lag = |of: fn(&NodeTally) -> &crate::actors::tally::Histogram| {
