@@ -174,6 +174,19 @@ async fn run(
             notify::stopping();
         }
     }
+    stop(&supervisor, server, &mut signals).await;
+    for arbiter in arbiters {
+        arbiter.stop();
+        // The journal's and the database's locks are free when the threads have ended.
+        if ended != Ended::Stopped && arbiter.join().is_err() {
+            warn!("a thread of the service had failed");
+        }
+    }
+    Ok(ended)
+}
+
+/// Stops the tree and HTTP in order, within the limit; a signal ends it at once.
+async fn stop(supervisor: &Addr<Supervisor>, server: http::Server, signals: &mut Signals) {
     let orderly = async {
         let written = supervisor.send(Shutdown).await.unwrap_or(false);
         server.stop().await;
@@ -187,14 +200,6 @@ async fn run(
         () = tokio::time::sleep(SHUTDOWN_LIMIT) => error!("not everything stopped in time; the journal keeps what is not written"),
         signal = signals.next() => warn!("{}: stops at once", signal.name()),
     }
-    for arbiter in arbiters {
-        arbiter.stop();
-        // The journal's and the database's locks are free when the threads have ended.
-        if ended != Ended::Stopped && arbiter.join().is_err() {
-            warn!("a thread of the service had failed");
-        }
-    }
-    Ok(ended)
 }
 
 fn say_what_is_in_force(loaded: &Loaded) {
