@@ -24,6 +24,7 @@ lint: ## Format, clippy, documentation, licences and bans, as CI checks them
 	cargo clippy --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --document-private-items
 	@scripts/deny
+	@scripts/deploy-check
 
 fmt: ## Formats the code
 	cargo fmt

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
@@ -127,10 +128,19 @@ impl FormatTime for Milliseconds {
     }
 }
 
+/// Panics so far in this process, also those that were caught.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// How many panics there were in this process, also those that stayed in one call.
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
 /// Sends panics into the log instead of to standard error; where the log is off for them, the old way stays.
 fn log_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
         if tracing::enabled!(target: "callcenter::panic", tracing::Level::ERROR) {
             log_panic(panic);
         } else {
@@ -252,5 +262,6 @@ mod tests {
         });
         assert!(text.contains("ERROR callcenter::panic: panic: the call broke"), "{text}");
         assert!(text.contains("src/telemetry.rs:"), "{text}");
+        assert!(panics() > 0);
     }
 }

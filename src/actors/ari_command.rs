@@ -22,6 +22,7 @@ pub use super::ari_http::Answer;
 use super::ari_http::{AriClient, AriHttp};
 use super::audit::{self, CommandIds, deliver};
 use super::messages::{AppendEntry, EntryBody, Exited, Stop, wall_clock};
+use super::tally::{Histogram, SECONDS};
 use crate::ari::outcome::Outcome;
 use crate::ari::request::{Request, Subject};
 use crate::config;
@@ -65,6 +66,9 @@ pub struct CommandView {
     pub retried: u64,
     /// The last failure that was more than a channel gone: when (seconds since 1970) and what.
     pub last_failure: Option<(f64, String)>,
+    /// How long those took that were sent, seconds.
+    #[serde(skip)]
+    pub took: Histogram,
 }
 
 /// What the actor is started with.
@@ -110,6 +114,7 @@ impl AriCommand {
             unrecorded: 0,
             retried: 0,
             last_failure: None,
+            took: Histogram::new(SECONDS),
         };
         Self {
             client: Rc::new(setup.http.client(setup.ari.max_in_flight)),
@@ -166,6 +171,9 @@ impl AriCommand {
         let (node, method) = (&self.setup.node, request.method().as_str());
         let ms = answer.took.as_secs_f64() * 1e3;
         self.view.retried += u64::from(answer.retried);
+        if !matches!(answer.outcome, Outcome::Expired | Outcome::QueueFull) {
+            self.view.took.observe(answer.took.as_secs_f64());
+        }
         if answer.outcome.is_done() {
             self.view.done += 1;
             debug!(%node, "{method} {}: done in {ms:.1} ms", request.path());

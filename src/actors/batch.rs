@@ -29,7 +29,9 @@ pub struct Stream {
 pub struct RawEvent {
     /// When it happened, Asterisk's clock.
     pub at: Timestamp,
-    /// Its type.
+    /// When it was received, this machine's clock.
+    pub received: Timestamp,
+    /// Its type; borrowed where this program knows it.
     pub kind: Cow<'static, str>,
     /// The channel in whose chain it stands.
     pub chan: Option<ChanKey>,

@@ -31,6 +31,7 @@ use crate::ari::entry;
 use crate::config;
 use crate::model::NodeId;
 use life::Life;
+pub use outbox::WAITING_BYTES;
 pub use status::{ConnectionView, State, SubscribeAll};
 use status::{Shared, Status};
 

@@ -4,6 +4,7 @@
 //! when little happens and full batches when much does. A batch that can't be written is kept and tried again;
 //! meanwhile registries stop reading (they have a limit of batches under way) and the journal holds the rest.
 
+mod count;
 mod lines;
 mod overlap;
 mod prepare;
@@ -25,6 +26,7 @@ use tracing::{error, info, warn};
 
 use super::batch::{Committed, Stream, Write, WriteBatch};
 use super::messages::{Exited, wall_clock};
+use super::tally::SharedTally;
 use crate::call::Book;
 use crate::config;
 use crate::db;
@@ -117,6 +119,9 @@ pub struct WriterView {
     pub calls_ended: u64,
     /// Calls that are open now.
     pub open_calls: usize,
+    /// The same by Asterisk, for the metrics.
+    #[serde(skip)]
+    pub open_by_node: BTreeMap<NodeId, usize>,
     /// Events in the last transaction.
     pub last_batch_events: usize,
     /// How long the last transaction took, milliseconds.
@@ -170,6 +175,7 @@ pub struct DbWriter {
     sweep: Sweep,
     rest_until: Instant,
     view: WriterView,
+    tally: SharedTally,
     failed: Option<Recipient<Exited>>,
 }
 
@@ -220,6 +226,7 @@ impl DbWriter {
             sweep: Sweep::default(),
             rest_until: Instant::now(),
             view: WriterView::default(),
+            tally: SharedTally::default(),
             failed: None,
         })
     }
@@ -249,7 +256,9 @@ impl DbWriter {
                     info!("the database takes batches again");
                 }
                 self.view.failing_since = None;
-                self.view.last_commit_ms = begun.elapsed().as_secs_f64() * 1_000.0;
+                let took = begun.elapsed();
+                self.view.last_commit_ms = took.as_secs_f64() * 1_000.0;
+                self.count(&prepared, took);
                 if let Some(checkpoint) = &mut self.checkpoint {
                     checkpoint.wrote(prepared.bytes());
                 }
@@ -464,9 +473,11 @@ impl Handler<WriterStatus> for DbWriter {
     type Result = WriterView;
 
     fn handle(&mut self, _: WriterStatus, _: &mut Self::Context) -> WriterView {
+        let open_by_node = self.open_by_node();
         WriterView {
             queue: self.queue.len() + self.prepared.as_ref().map_or(0, Prepared::len),
-            open_calls: self.streams.values().map(|s| s.book.open_calls()).sum(),
+            open_calls: open_by_node.values().sum(),
+            open_by_node,
             ..self.view.clone()
         }
     }

@@ -16,3 +16,4 @@ pub mod messages;
 pub mod registry;
 pub mod source;
 pub mod supervisor;
+pub mod tally;

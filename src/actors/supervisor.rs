@@ -9,6 +9,7 @@
 //! A tree that fails again and again ends the process (`app`), for the system's own supervisor to start it.
 
 mod node;
+mod pulse;
 mod view;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use super::messages::{Exited, Stop, wall_clock};
 use crate::config::Config;
 use crate::model::NodeId;
 use node::{NodeUnit, Places};
+pub use pulse::Pulse;
 use view::Part;
 pub use view::PartState;
 pub use view::{ActorView, NodeView, SystemView};

@@ -5,6 +5,7 @@
 //! the same process; one that keeps failing ends it, for the system's own supervisor.
 
 mod demo;
+mod notify;
 mod replay;
 mod signals;
 
@@ -16,10 +17,11 @@ use tracing::{error, info, warn};
 
 use crate::actors::db_writer::{DbWriter, Lines};
 use crate::actors::supervisor::{NewConfig, Shutdown, Supervisor, SupervisorSetup};
+use crate::actors::tally::SharedTally;
 use crate::config::{Config, Loaded};
 use crate::db::pool::ReadPool;
-use crate::http;
-use crate::telemetry::Telemetry;
+use crate::http::{self, Counted};
+use crate::telemetry::{self, Telemetry};
 pub use demo::{Demo, DemoError, DemoOptions};
 pub use replay::{Replayed, replay};
 use signals::{Signal, Signals};
@@ -44,6 +46,14 @@ enum Run {
 }
 
 impl Run {
+    /// Whether the service manager is told how it is.
+    fn told(self) -> bool {
+        match self {
+            Self::Service => true,
+            Self::Demo { .. } => false,
+        }
+    }
+
     /// Returns when the run is over by itself.
     async fn over(self) {
         match self {
@@ -94,8 +104,9 @@ pub fn serve(loaded: Loaded, telemetry: &Telemetry) -> Result<(), ServeError> {
 
 fn serve_as(how: Run, mut loaded: Loaded, telemetry: Option<&Telemetry>) -> Result<(), ServeError> {
     let mut failures: Vec<Instant> = Vec::new();
+    let mut counted = Counted { tally: SharedTally::default(), restarts: 0, panics: telemetry::panics };
     loop {
-        match System::new().block_on(run(how, &mut loaded, telemetry))? {
+        match System::new().block_on(run(how, &mut loaded, telemetry, counted.clone()))? {
             Ended::Stopped => return Ok(()),
             Ended::Failed(reason) => {
                 failures.retain(|at| at.elapsed() < FAILURE_SPAN);
@@ -103,17 +114,24 @@ fn serve_as(how: Run, mut loaded: Loaded, telemetry: Option<&Telemetry>) -> Resu
                 if failures.len() >= MAX_FAILURES {
                     return Err(ServeError::GivesUp(reason));
                 }
+                counted.restarts += 1;
                 warn!("everything is started again; what is open is rebuilt from the journal");
             }
         }
     }
 }
 
-async fn run(how: Run, loaded: &mut Loaded, telemetry: Option<&Telemetry>) -> Result<Ended, ServeError> {
+async fn run(
+    how: Run,
+    loaded: &mut Loaded,
+    telemetry: Option<&Telemetry>,
+    counted: Counted,
+) -> Result<Ended, ServeError> {
     let config = loaded.config.clone();
     say_what_is_in_force(loaded);
     let lines = Lines::new(&config.lines).map_err(|e| ServeError::Database(e.to_string()))?;
     let writer = DbWriter::open(&config.database, lines).map_err(|e| ServeError::Database(e.to_string()))?;
+    let writer = writer.counting(counted.tally.clone());
     let pool = ReadPool::open(&config.database).map_err(|e| ServeError::Database(e.to_string()))?;
     let mut signals = Signals::listen().map_err(ServeError::System)?;
     let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new()];
@@ -127,9 +145,13 @@ async fn run(how: Run, loaded: &mut Loaded, telemetry: Option<&Telemetry>) -> Re
         failed,
     })
     .start();
-    let server = http::start(config.http.port, supervisor.clone(), pool)
+    let server = http::start(&config, supervisor.clone(), pool, counted)
         .map_err(|error| ServeError::Port { port: config.http.port, error })?;
     info!("http://127.0.0.1:{}/health/ready says whether it is ready, /api/v1/system how everything is", server.port);
+    let watchdog = how.told().then(|| {
+        notify::ready();
+        actix::spawn(notify::feed_watchdog(supervisor.clone()))
+    });
     let ended = loop {
         tokio::select! {
             reason = failures.recv() => break Ended::Failed(reason.unwrap_or_default()),
@@ -146,6 +168,25 @@ async fn run(how: Run, loaded: &mut Loaded, telemetry: Option<&Telemetry>) -> Re
             },
         }
     };
+    if let Some(watchdog) = watchdog {
+        watchdog.abort();
+        if ended == Ended::Stopped {
+            notify::stopping();
+        }
+    }
+    stop(&supervisor, server, &mut signals).await;
+    for arbiter in arbiters {
+        arbiter.stop();
+        // The journal's and the database's locks are free when the threads have ended.
+        if ended != Ended::Stopped && arbiter.join().is_err() {
+            warn!("a thread of the service had failed");
+        }
+    }
+    Ok(ended)
+}
+
+/// Stops the tree and HTTP in order, within the limit; a signal ends it at once.
+async fn stop(supervisor: &Addr<Supervisor>, server: http::Server, signals: &mut Signals) {
     let orderly = async {
         let written = supervisor.send(Shutdown).await.unwrap_or(false);
         server.stop().await;
@@ -159,14 +200,6 @@ async fn run(how: Run, loaded: &mut Loaded, telemetry: Option<&Telemetry>) -> Re
         () = tokio::time::sleep(SHUTDOWN_LIMIT) => error!("not everything stopped in time; the journal keeps what is not written"),
         signal = signals.next() => warn!("{}: stops at once", signal.name()),
     }
-    for arbiter in arbiters {
-        arbiter.stop();
-        // The journal's and the database's locks are free when the threads have ended.
-        if ended != Ended::Stopped && arbiter.join().is_err() {
-            warn!("a thread of the service had failed");
-        }
-    }
-    Ok(ended)
 }
 
 fn say_what_is_in_force(loaded: &Loaded) {

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod backup;
 mod check;
 mod completions;
 mod demo;
@@ -9,6 +10,7 @@ mod record;
 mod replay;
 mod serve;
 
+pub use backup::BackupArgs;
 pub use check::CheckArgs;
 pub use completions::CompletionsArgs;
 pub use demo::DemoArgs;
@@ -77,6 +79,9 @@ pub enum Command {
     /// Feed recorded streams into a database, as fast as it goes.
     #[command(long_about = replay::ABOUT)]
     Replay(ReplayArgs),
+    /// Copy the database, also while the service runs.
+    #[command(long_about = backup::ABOUT)]
+    Backup(BackupArgs),
     /// Copy the journal's lines into a file while they come.
     #[command(long_about = record::ABOUT)]
     Record(RecordArgs),
@@ -132,6 +137,7 @@ fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
         Command::Doctor(args) => doctor::run(args, loaded),
         Command::Demo(args) => demo::run(args, loaded),
         Command::Replay(args) => replay::run(args, loaded),
+        Command::Backup(args) => backup::run(&args, &loaded),
         Command::Record(args) => record::run(args, loaded),
         // These two need neither and are answered before; here only so that a new command can't be forgotten.
         Command::Check(args) => check::run(args, &loaded),

@@ -5,6 +5,7 @@
 //! questions. All queries go through diesel's query builder, so that another database stays one place to
 //! change; SQL text stands only in migrations, pragmas and the recursive walk of [`read::call_events`].
 
+pub mod backup;
 pub mod batch;
 pub mod calls;
 pub mod changes;

@@ -1,7 +1,8 @@
-//! HTTP: health and the state of the system. It binds to the loopback interface only, and serves nothing that
+//! HTTP: health, the state of the system, metrics. It binds to the loopback interface only, and serves nothing that
 //! changes anything before there is authentication.
 
 mod health;
+mod metrics;
 mod system;
 
 use std::io;
@@ -12,7 +13,10 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 
 use crate::actors::supervisor::Supervisor;
+use crate::actors::tally::SharedTally;
+use crate::config::Config;
 use crate::db::pool::ReadPool;
+use metrics::Limits;
 
 /// Connections at once, at most.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -36,16 +40,29 @@ pub(crate) struct State {
     supervisor: Addr<Supervisor>,
     #[expect(dead_code, reason = "the calls' resource comes with the API; health needs no query")]
     pool: ReadPool,
+    counted: Counted,
+    limits: Limits,
 }
 
-/// Starts the server on this port of the loopback interface; 0 takes a free one.
+/// What is counted outside the actor tree, for `/metrics`.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// What the writer committed.
+    pub tally: SharedTally,
+    /// How often the whole tree was started again.
+    pub restarts: u64,
+    /// Tells how many panics there were.
+    pub panics: fn() -> u64,
+}
+
+/// Starts the server on `http.port` of the loopback interface; 0 takes a free one.
 ///
 /// # Errors
 /// When the port can't be used.
-pub fn start(port: u16, supervisor: Addr<Supervisor>, pool: ReadPool) -> io::Result<Server> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+pub fn start(config: &Config, supervisor: Addr<Supervisor>, pool: ReadPool, counted: Counted) -> io::Result<Server> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.http.port))?;
     let port = listener.local_addr()?.port();
-    let state = web::Data::new(State { supervisor, pool });
+    let state = web::Data::new(State { supervisor, pool, counted, limits: Limits::of(config) });
     let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes))
         .workers(1)
         .max_connections(MAX_CONNECTIONS)
@@ -59,5 +76,5 @@ pub fn start(port: u16, supervisor: Addr<Supervisor>, pool: ReadPool) -> io::Res
 }
 
 fn routes(app: &mut web::ServiceConfig) {
-    app.service(health::live).service(health::ready).service(system::system);
+    app.service(health::live).service(health::ready).service(system::system).service(metrics::metrics);
 }

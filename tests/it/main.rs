@@ -1,13 +1,17 @@
 //! The one integration test binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod backup;
 mod demo;
+mod deploy;
 mod docs;
 mod doctor;
 mod kit;
 mod kit_check;
 mod layers;
 mod live;
+mod metrics;
+mod notify;
 mod record;
 mod replay;
 mod signals;

@@ -17,7 +17,7 @@ const BATCH_FRAMES: usize = 256;
 /// Bytes of one message, at most (a single larger frame goes alone).
 const BATCH_BYTES: usize = 256 * 1024;
 /// Bytes that may wait for the journal: at this limit the socket is closed on purpose.
-pub(super) const WAITING_BYTES: usize = 32 * 1024 * 1024;
+pub const WAITING_BYTES: usize = 32 * 1024 * 1024;
 
 enum Item {
     Frames(Vec<Frame>, usize),

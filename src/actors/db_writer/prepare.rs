@@ -68,6 +68,15 @@ impl Prepared {
         !self.heads.is_empty() || self.preps.iter().any(|p| !p.batch.rebuilds || !p.part.gaps.is_empty())
     }
 
+    /// Its batches, and how many events of each it writes.
+    pub(super) fn written(&self) -> impl Iterator<Item = (&WriteBatch, usize)> {
+        self.preps.iter().map(|p| (&*p.batch, p.seqs.len()))
+    }
+
+    pub(super) fn gaps(&self) -> impl Iterator<Item = &db::gaps::GapRow> {
+        self.preps.iter().flat_map(|p| &p.part.gaps)
+    }
+
     pub(super) fn told(&self) -> &[Told] {
         &self.told
     }

@@ -19,6 +19,7 @@ fn batch(node: &str, number: u64, from: u64, end: u64) -> WriteBatch {
         Opening { key: ChanKey(0), id: "1.1".into(), name: "PJSIP/1-1".into(), kind: ChanKind::Real, created: at };
     let event = |n: u64| RawEvent {
         at,
+        received: at,
         kind: "ChannelVarset".into(),
         chan: Some(ChanKey(0)),
         channel_id: Some(Word::Copy(format!("at {}", from + n * 10).into())),

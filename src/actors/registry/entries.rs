@@ -184,6 +184,7 @@ impl Entries {
         let start = json.as_ptr() as usize - self.text.as_ptr() as usize;
         self.events.push(RawEvent {
             at: frame.timestamp.unwrap_or(at),
+            received: at,
             kind: frame.event.name().map_or_else(|| Cow::Owned(frame.kind.to_string()), Cow::Borrowed),
             chan,
             channel_id: channel.map(|id| Word::of(id, &self.text)),

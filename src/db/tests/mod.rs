@@ -1,5 +1,6 @@
 //! Tests of the database layer as a whole, on databases in temporary folders.
 
+mod backup;
 mod heads;
 mod opening;
 mod reading;

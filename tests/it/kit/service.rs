@@ -75,6 +75,11 @@ impl Service {
         http("GET", &format!("http://127.0.0.1:{}{path}", self.port), None)
     }
 
+    /// The port of its HTTP server.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What `/api/v1/system` says.
     #[track_caller]
     pub(crate) fn system(&self) -> Value {

@@ -1,0 +1,134 @@
+//! What lies in `deploy/` fits the program: metrics, rules, the unit.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::kit::ari::http;
+use crate::kit::process::Process;
+use crate::kit::wait::{self, s};
+use crate::kit::{aloud, free_port};
+use crate::metrics::{Scrape, beside_calls};
+
+const RULES: &str = include_str!("../../deploy/prometheus/callcenter.rules.yml");
+const DASHBOARD: &str = include_str!("../../deploy/grafana/callcenter.json");
+const UNIT: &str = include_str!("../../deploy/systemd/callcenter.service");
+
+fn deploy(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)
+}
+
+/// What a tool says; `None`, aloud, where it isn't installed (or fails where `REQUIRE_ASTERISK=1`, as in CI, asks for all).
+fn tool(name: &str, arguments: &[&str]) -> Option<Output> {
+    match Command::new(name).args(arguments).output() {
+        Ok(output) => Some(output),
+        Err(error) => {
+            missing(name, &error);
+            None
+        }
+    }
+}
+
+fn missing(name: &str, error: &std::io::Error) {
+    let required = std::env::var("REQUIRE_ASTERISK").is_ok_and(|value| value == "1");
+    assert!(!required, "{name} must be here: {error}");
+    aloud(&format!("SKIPPED: {name}: {error}"));
+}
+
+/// Every word that begins as our metrics do.
+fn named(text: &str) -> BTreeSet<&str> {
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    text.split(word).filter(|word| word.starts_with("callcenter_")).collect()
+}
+
+#[test]
+fn every_metric_of_the_rules_and_the_dashboard_is_in_a_scrape() {
+    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+    let expressions: Vec<&str> = dashboard["panels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().into_iter().flatten())
+        .map(|target| target["expr"].as_str().unwrap())
+        .collect();
+    assert!(expressions.len() > 30, "{expressions:?}");
+    let expressions = expressions.join("\n");
+    let wanted: BTreeSet<&str> = named(RULES).union(&named(&expressions)).copied().collect();
+    assert!(wanted.len() > 40, "{wanted:?}");
+    let (_sim, mut service) = beside_calls(10.0);
+    wait::until("every metric", s(30), || {
+        let scrape = Scrape::of(&service);
+        let missing: Vec<&str> = wanted.iter().filter(|name| !scrape.names().contains(*name)).copied().collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?}")) }
+    });
+    service.sigterm();
+}
+
+#[test]
+fn the_rules_are_right_by_prometheus_own_tool() {
+    let rules = deploy("prometheus/callcenter.rules.yml");
+    let Some(checked) = tool("promtool", &["check", "rules", rules.to_str().unwrap()]) else { return };
+    assert!(checked.status.success(), "{checked:?}");
+    let rules = deploy("prometheus/callcenter.test.yml");
+    let tested = tool("promtool", &["test", "rules", rules.to_str().unwrap()]).unwrap();
+    assert!(tested.status.success(), "{tested:?}");
+}
+
+#[test]
+fn a_real_prometheus_scrapes_it_and_evaluates_every_rule() {
+    let (_sim, mut service) = beside_calls(10.0);
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("prometheus.yml");
+    let text = format!(
+        "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\nrule_files:\n  - {}\nscrape_configs:\n  - job_name: \
+         callcenter\n    static_configs:\n      - targets: ['127.0.0.1:{}']\n",
+        deploy("prometheus/callcenter.rules.yml").display(),
+        service.port()
+    );
+    std::fs::write(&config, text).unwrap();
+    let Some(_) = tool("prometheus", &["--version"]) else { return };
+    let port = free_port();
+    let mut command = Command::new("prometheus");
+    command
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut prometheus = Process::spawn("prometheus", &mut command);
+    let ask = |path: &str| http("GET", &format!("http://127.0.0.1:{port}/api/v1/{path}"), None).map(|(_, body)| body);
+    wait::until("a scrape", s(60), || {
+        let target = ask("targets")?["data"]["activeTargets"][0].clone();
+        if target["health"] == "up" { Ok(()) } else { Err(target.to_string()) }
+    });
+    wait::until("calls in Prometheus", s(60), || {
+        let found = ask("query?query=sum(callcenter_calls_total)")?;
+        let calls = found["data"]["result"][0]["value"][1].as_str().and_then(|text| text.parse::<f64>().ok());
+        if calls.is_some_and(|calls| calls > 0.0) { Ok(()) } else { Err(found.to_string()) }
+    });
+    wait::until("every rule", s(60), || {
+        let groups = ask("rules")?["data"]["groups"].clone();
+        let rules = groups[0]["rules"].as_array().cloned().unwrap_or_default();
+        let evaluated = rules.iter().all(|rule| rule["health"] == "ok");
+        if rules.len() > 10 && evaluated { Ok(()) } else { Err(groups.to_string()) }
+    });
+    let firing = ask("query?query=ALERTS%7Balertstate%3D%22firing%22%2Cseverity%3D%22page%22%7D").unwrap();
+    assert_eq!(firing["status"], "success", "{firing}");
+    assert_eq!(firing["data"]["result"], Value::Array(Vec::new()), "nothing is wrong");
+    prometheus.signal("TERM");
+    prometheus.finish(s(30));
+    service.sigterm();
+}
+
+#[test]
+fn the_unit_leaves_the_service_little_to_do_harm_with() {
+    assert!(UNIT.contains("\nType=notify\n") && UNIT.contains("\nWatchdogSec="));
+    let unit = deploy("systemd/callcenter.service");
+    let Some(seen) = tool("systemd-analyze", &["security", "--offline=true", unit.to_str().unwrap()]) else { return };
+    let text = String::from_utf8_lossy(&seen.stdout);
+    let level = text.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{seen:?}"));
+    let level: f64 = level.split(": ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
+    assert!(level < 2.0, "{text}");
+}
