@@ -205,7 +205,7 @@ impl Drop for Slot {
         let Some(mut batch) = self.batch.take() else { return };
         let facts = self.facts.get_mut().unwrap_or_else(PoisonError::into_inner);
         batch.facts.append(facts);
-        // The registry keeps the number of batches under way within `calls.max_batches`, so this can't pile up.
+        // The registry bounds what is under way (`registry/flow.rs`), so this can't pile up.
         self.writer.do_send(Write(batch));
     }
 }

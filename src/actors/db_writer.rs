@@ -321,7 +321,7 @@ impl DbWriter {
             let done = Committed { number: batch.number, end: batch.end, oldest_open: batch.oldest_open };
             match &stream.registry {
                 Some(registry) => registry.do_send(done),
-                // At most `calls.max_batches`: a registry that hears nothing stops reading.
+                // Bounded: a registry that hears nothing stops reading.
                 None => stream.untold.push(done),
             }
         }

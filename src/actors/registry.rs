@@ -6,6 +6,7 @@
 
 mod border;
 mod entries;
+mod flow;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ use crate::config;
 use crate::model::Timestamp;
 use border::Border;
 use entries::Entries;
+use flow::Flow;
 
 use super::source::Source;
 
@@ -119,9 +121,6 @@ pub struct CallExited {
 #[rtype(result = "()")]
 struct Pump;
 
-/// Bytes that a new batch waits for, for each batch that is under way.
-const WAIT_FOR_BYTES: u64 = 32 * 1024;
-
 /// How long after a failed read it is tried again.
 const READ_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -136,6 +135,7 @@ pub struct Registry {
     position: u64,
     /// The journal's end, as far as it was told.
     end: u64,
+    flow: Flow,
     trimmed: u64,
     pumping: bool,
     /// What was read and not taken yet.
@@ -160,6 +160,7 @@ impl Registry {
             number: 0,
             position: setup.start.oldest_open,
             end: 0,
+            flow: Flow::default(),
             trimmed: 0,
             pumping: false,
             rest: border::lost_before(&setup).into_iter().collect(),
@@ -179,8 +180,10 @@ impl Registry {
 
     /// Reads one stretch, if another may be under way.
     fn read(&mut self, ctx: &mut Context<Self>) {
-        let full = self.view.batches >= self.setup.calls.max_batches;
-        if full || self.border == Border::Asking || !self.worth_a_batch() {
+        if self.border == Border::Asking || !self.flow.may_ship(&self.setup.calls) {
+            return;
+        }
+        if !self.worth_a_batch(ctx) {
             return;
         }
         let chunk = match self.rest.pop_front() {
@@ -204,12 +207,20 @@ impl Registry {
         }
     }
 
-    /// Whether what waits in the journal is worth a batch of its own now. With none under way anything is: that gives low
-    /// latency. The more are under way, the longer the next one may wait and grow; a commit asks again.
-    fn worth_a_batch(&self) -> bool {
-        let waiting = self.end.saturating_sub(self.position);
+    /// Whether what waits in the journal is worth a batch of its own now; if not, it is a few milliseconds later.
+    fn worth_a_batch(&mut self, ctx: &mut Context<Self>) -> bool {
         let live = self.setup.journal.is_some() && self.rest.is_empty();
-        !live || waiting >= self.view.batches as u64 * WAIT_FOR_BYTES
+        let waiting = self.end.saturating_sub(self.position);
+        if !live || self.flow.worth(waiting) {
+            return true;
+        }
+        if self.flow.wait() {
+            ctx.run_later(flow::LONGEST_WAIT, |registry, ctx| {
+                registry.flow.waited();
+                registry.pump(ctx);
+            });
+        }
+        false
     }
 
     fn read_failed(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
@@ -279,6 +290,7 @@ impl Registry {
         batch.rebuilds = rebuilds;
         self.number += 1;
         self.view.batches += 1;
+        self.flow.shipped(batch.text.len() as u64);
         for opening in out.opened {
             let (key, id) = (opening.key, opening.id.clone());
             let (leg, fact) = Leg::open(opening);
@@ -365,6 +377,7 @@ impl Handler<Committed> for Registry {
 
     fn handle(&mut self, done: Committed, ctx: &mut Self::Context) {
         self.view.batches = self.view.batches.saturating_sub(1);
+        self.flow.committed();
         self.view.committed = self.view.committed.max(done.end);
         let before = done.oldest_open.min(done.end);
         // What only rebuilds leaves the database's own `oldest_open` as it was: a start would look for what is gone.

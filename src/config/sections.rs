@@ -256,7 +256,7 @@ pub struct Calls {
     pub tombstone_s: u64,
     /// Journal bytes read at once, and so the most that one batch holds.
     pub read_bytes: usize,
-    /// Batches between the registry and the writer at once.
+    /// So many times `read_bytes` may be between the registry and the writer at once.
     pub max_batches: usize,
 }
 
