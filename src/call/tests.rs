@@ -4,6 +4,7 @@
 mod kept;
 mod long;
 mod rewritten;
+mod shown;
 mod stream;
 
 use std::collections::BTreeMap;
