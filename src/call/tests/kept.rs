@@ -221,6 +221,21 @@ fn without_the_raw_log_a_call_keeps_its_row_and_its_people() {
 }
 
 #[test]
+fn without_the_raw_log_a_channel_that_took_anothers_place_is_the_same_one() {
+    for name in ["attended_transfer_to_waiting_queue", "pickup_directed", "pickup_group"] {
+        let lines = lines(name);
+        // Behind the creation of all of them.
+        let first = lines.iter().rposition(|line| line.contains("\"ChannelCreated\"")).unwrap() + 3;
+        for (from, cut) in (first..lines.len()).flat_map(|cut| [(cut, cut), (cut - cut / 3, cut)]) {
+            let (after, in_database) = play_without_journal(&lines, from, cut, false);
+            let uids: Vec<&String> = after.rows.keys().filter(|uid| !in_database.contains(uid)).collect();
+            let open = after.rows.values().filter(|r| r.ended_at.is_none()).count();
+            assert!(uids.is_empty() && open == 0, "{name} cut at {from} to {cut}: {open} open, {uids:?}");
+        }
+    }
+}
+
+#[test]
 fn a_channel_that_ended_before_what_was_read_is_buried_for_good() {
     let name = "PJSIP/100-00000001";
     let mut driver = driver(&[event(3_000, "ChannelDtmfReceived", "1.1", name, "Up")]);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::stream::{Stream, masquerade};
 use super::*;
 
 /// Streams in which one channel takes another's place and their creation times are swapped.
@@ -118,4 +119,26 @@ fn a_masquerade_that_a_gap_hid_makes_no_channel_anew() {
         }
     }
     assert!(problems.is_empty() && hidden > 100, "{} {problems:#?}", problems.len());
+}
+
+#[test]
+fn a_channel_that_shows_the_birth_of_one_long_forgotten_is_no_other() {
+    let mut stream = Stream::new();
+    // No ids of Asterisk's own.
+    let mut caller = stream.channel("a", "PJSIP/100-00000001", "Ring", "100", "600");
+    stream.pass(10);
+    let mut other = stream.channel("b", "PJSIP/102-00000002", "Ring", "102", "600");
+    stream.pass(1_000);
+    stream.up(&mut caller);
+    masquerade(&mut caller, &mut other);
+    stream.ends(&other, 16);
+    stream.pass(100_000);
+    stream.channel("c", "PJSIP/103-00000003", "Ring", "103", "600");
+    stream.of("ChannelDtmfReceived", &caller);
+    stream.pass(1_000);
+    stream.ends(&caller, 16);
+    let (calls, _) = rows(&stream.lines, 1);
+    let ends: Vec<_> = calls.values().map(|r| (r.caller_number.as_deref(), r.ended_at.is_some())).collect();
+    assert_eq!(ends, [(Some("100"), true), (Some("102"), true), (Some("103"), false)]);
+    assert!(calls.values().all(|row| !row.incomplete), "{calls:#?}");
 }
