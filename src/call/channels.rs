@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::facts::AppKind;
 use super::graph::{Graph, Node, tomb};
 use super::input::{ChannelState, Input, Opening};
-use super::key::{ChanKey, ChanKind, local_base};
+use super::key::{ChanKey, ChanKind, local_base, second_of};
 use super::links::Links;
 use crate::ari::objects::Channel;
 use crate::model::Timestamp;
@@ -13,9 +13,12 @@ use crate::model::Timestamp;
 /// Masquerades that one channel is followed through: a bound, far above what a dialplan makes.
 const MAX_MASQUERADES: usize = 64;
 
+/// Seconds between the moment in a channel's id and its creation time, at most.
+const MAX_ID_LAG_S: i64 = 2;
+
 impl Graph {
     pub(super) fn created(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
-        let (key, _) = self.find_or_open(channel, position)?;
+        let (key, _) = self.find_or_open(channel, ts, position)?;
         let node = self.nodes.get_mut(&key)?;
         if node.creation_seen {
             return Some(key);
@@ -36,7 +39,7 @@ impl Graph {
 
     /// The channel of an event, opened if it is new, with what its object tells.
     pub(super) fn see(&mut self, channel: &Channel<'_>, ts: Timestamp, position: u64) -> Option<ChanKey> {
-        let (key, opened) = self.find_or_open(channel, position)?;
+        let (key, opened) = self.find_or_open(channel, ts, position)?;
         if opened {
             self.relabel(key);
         }
@@ -106,26 +109,30 @@ impl Graph {
         }
     }
 
-    pub(super) fn find_or_open(&mut self, channel: &Channel<'_>, position: u64) -> Option<(ChanKey, bool)> {
+    /// The channel of an object that was true at `ts`, opened if it is new.
+    pub(super) fn find_or_open(
+        &mut self,
+        channel: &Channel<'_>,
+        ts: Timestamp,
+        position: u64,
+    ) -> Option<(ChanKey, bool)> {
         #[cfg(any(test, feature = "test-hooks"))]
         super::graph::hook(&channel.id);
         let created: Timestamp = channel.creationtime.parse().ok()?;
         if let Some(key) = self.ids.get(&*channel.id).copied() {
-            if self.took_over(key, created) {
+            if self.is_same(key, created, ts) {
                 return Some((key, false));
             }
             let node = self.nodes.get(&key)?;
-            match created.cmp(&node.created) {
-                std::cmp::Ordering::Equal => return Some((key, false)),
-                // A late event of an earlier channel of the same id.
-                std::cmp::Ordering::Less => return None,
-                // The id is used again: what was there is over, whatever we saw of it.
-                std::cmp::Ordering::Greater if !node.ended => {
-                    let last = node.last;
-                    self.input(key, last, Input::Vanished);
-                    self.ended(key);
-                }
-                std::cmp::Ordering::Greater => {}
+            // A late event of an earlier channel of the same id.
+            if created < node.created {
+                return None;
+            }
+            // The id is used again: what was there is over, whatever we saw of it.
+            if !node.ended {
+                let last = node.last;
+                self.input(key, last, Input::Vanished);
+                self.ended(key);
             }
         }
         if self.tombs.contains(&tomb(&channel.id, created)) {
@@ -134,22 +141,29 @@ impl Graph {
         Some((self.open(channel, created, position), true))
     }
 
-    /// Whether this channel has put itself into another's place (pickup, an attended transfer to an application):
-    /// Asterisk's masquerade leaves both their ids and names, but swaps their creation times. So a creation
-    /// time that another known channel was born with is no sign that the id is used again.
-    fn took_over(&mut self, key: ChanKey, created: Timestamp) -> bool {
-        let Some(node) = self.nodes.get(&key).filter(|n| n.created != created) else { return false };
-        if node.borrowed.contains(&created) {
+    /// Whether an object with this channel's id and that creation time, true at `ts`, shows this channel. When a channel
+    /// puts itself into another's place (pickup, an attended transfer to an application), Asterisk's masquerade
+    /// leaves the ids and names of both, but swaps their creation times. So another creation time is the sign of
+    /// a masquerade, unless the id may be in use again.
+    fn is_same(&mut self, key: ChanKey, created: Timestamp, ts: Timestamp) -> bool {
+        let Some(node) = self.nodes.get(&key) else { return false };
+        if node.created == created || node.borrowed.contains(&created) {
             return true;
         }
-        // Of one that is over the id may be used again, and two halves of a Local channel are born in one millisecond.
-        if node.ended || node.borrowed.len() >= MAX_MASQUERADES || !self.nodes.values().any(|n| n.created == created) {
+        if node.ended || node.borrowed.len() >= MAX_MASQUERADES {
             return false;
         }
-        if let Some(node) = self.nodes.get_mut(&key) {
+        // While it lived nobody else had its id.
+        let before_its_last = created <= node.last && ts >= node.created;
+        let same = before_its_last
+            || is_older(&node.id, node.created, created)
+            // The other may be known only since this one was last heard of. (Two halves of a Local channel are born in
+            // one millisecond, but the id of one that lives is not used again.)
+            || self.nodes.values().any(|n| n.created == created);
+        if same && let Some(node) = self.nodes.get_mut(&key) {
             node.borrowed.push(created);
         }
-        true
+        same
     }
 
     fn open(&mut self, channel: &Channel<'_>, created: Timestamp, position: u64) -> ChanKey {
@@ -208,4 +222,11 @@ fn made_by_asterisk(channel: &Channel<'_>) -> bool {
     channel.dialplan.app_name.starts_with("AppDial")
         || &*channel.dialplan.app_name == "AppQueue"
         || &*channel.state == "Down"
+}
+
+/// Whether the id itself says that no channel made at `shown` has it: ids that Asterisk gives hold the second of the
+/// channel's birth.
+fn is_older(id: &str, created: Timestamp, shown: Timestamp) -> bool {
+    let near = |at: Timestamp, second: i64| (at.millis() / 1_000 - second).abs() <= MAX_ID_LAG_S;
+    second_of(id).is_some_and(|second| near(created, second) && !near(shown, second))
 }

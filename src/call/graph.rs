@@ -68,7 +68,7 @@ pub(super) struct Node {
     pub(super) created: Timestamp,
     /// Position of the entry by which it became known.
     pub(super) birth: u64,
-    /// Creation times of other channels that it shows since a masquerade; see [`Graph::took_over`].
+    /// Creation times of other channels that it shows since a masquerade; see [`Graph::is_same`].
     pub(super) borrowed: Vec<Timestamp>,
     pub(super) kind: ChanKind,
     pub(super) links: Links,

@@ -76,6 +76,14 @@ pub(super) fn endpoint(name: &str) -> &str {
     }
 }
 
+/// The second in which a channel was made that has an id of Asterisk's own: `1795373314.0`, `pbx-1795373314.0` where
+/// the server has a name.
+pub(super) fn second_of(id: &str) -> Option<i64> {
+    let (head, number) = id.rsplit_once('.')?;
+    number.parse::<u64>().ok()?;
+    head.rsplit_once('-').map_or(head, |(_, second)| second).parse().ok()
+}
+
 /// What both halves of a Local channel share: the name before `;1` or `;2`.
 pub(super) fn local_base(name: &str) -> &str {
     name.rsplit_once(';').map_or(name, |(base, _)| base)
@@ -84,6 +92,19 @@ pub(super) fn local_base(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_of_asterisks_own_tells_its_second() {
+        for (id, second) in [
+            ("1795373314.0", Some(1_795_373_314)),
+            ("pbx-1-1795373314.12", Some(1_795_373_314)),
+            ("crm-call-7", None),
+            ("crm.7", None),
+            ("1795373314.x", None),
+        ] {
+            assert_eq!(second_of(id), second, "{id}");
+        }
+    }
 
     #[test]
     fn names_tell_kind_and_endpoint() {

@@ -1,8 +1,8 @@
 //! What ties channels together into calls.
 //!
-//! Three things do, none of which is ever taken back: a dial (the dialled channel belongs to the call of the
-//! dialling one), the two halves of a Local channel, and, for a channel that ARI made and nobody dialled, the
-//! first meeting with another channel in a bridge. Channels tied together are a *group*; its origin is the
+//! Three things do: a dial (the dialled channel belongs to the call of the one that dialled it first), the two halves
+//! of a Local channel, and, for a channel that ARI made and nobody dialled, the first meeting with another channel
+//! in a bridge. A tie is taken back only when an earlier dial or meeting turns out to have been the first. Channels tied together are a *group*; its origin is the
 //! earliest channel that nobody dialled. A group whose origin is only a channel that Asterisk has just made,
 //! and of which nothing else is known yet, is no call yet.
 //!
@@ -26,6 +26,8 @@ use crate::model::Timestamp;
 pub(super) struct Links {
     /// Who dialled it, and when that was seen first; a guess from a snapshot yields to a Dial event.
     pub(super) dialed: Option<(bool, Timestamp, ChanKey)>,
+    /// To whom that tied it: the dialling channel, or the one to which a transfer had moved that.
+    tied: Option<ChanKey>,
     /// ARI or an originate dialled it.
     pub(super) made: bool,
     /// Half of this Local channel.
@@ -92,6 +94,10 @@ impl Graph {
             // A channel that an attended transfer moved dials for the call that it moved to.
             let anchor = self.nodes.get(&by).and_then(|n| n.links.moves.iter().rev().find(|(at, ..)| *at <= ts));
             let tied = anchor.map_or(by, |(_, anchor, _)| *anchor);
+            let was = self.nodes.get_mut(&peer).and_then(|n| n.links.tied.replace(tied));
+            if let Some(was) = was.filter(|was| *was != tied) {
+                self.untie(peer, was);
+            }
             self.tie(peer, tied);
         } else if news {
             self.meet(peer);

@@ -37,5 +37,5 @@ pub use input::{ChannelState, DialStatus, Input, Opening};
 pub use key::{ChanKey, ChanKind, Stay};
 pub use leg::{Ask, Effect, Leg, LegState, Refusal};
 pub use numbers::Numbers;
-pub use restore::{EndedChannel, KnownChannel, StoredCall};
+pub use restore::{EndedChannel, KnownChannel, StoredCall, may_show};
 pub use snapshot::SnapshotError;

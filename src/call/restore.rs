@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::facts::Fact;
 use super::fold::LegRow;
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::input::{ChannelState, Input};
 use super::key::{ChanKey, ChanKind};
 use crate::ari::event::decode;
@@ -50,6 +50,13 @@ pub struct EndedChannel {
     pub cause: Option<i32>,
     /// SIP status.
     pub sip: Option<i32>,
+}
+
+/// Whether a channel made at `created`, that ended at `ended`, can show the creation time `shown`: its own or, since a
+/// masquerade, that of another that was there when it was. Of two channels with one id the later was made when the
+/// earlier was over.
+pub fn may_show(created: Timestamp, ended: Option<Timestamp>, shown: Timestamp) -> bool {
+    created == shown || ended.is_none_or(|end| end >= shown)
 }
 
 /// A channel as the graph knows it.
@@ -146,7 +153,7 @@ impl Graph {
         let mut restored = Restored::default();
         for leg in calls.iter().flat_map(|c| &c.legs) {
             let channel = (leg.channel_id.clone(), leg.channel_created_at);
-            let (_, stay) = restored.0.entry(channel).or_insert_with(|| (self.revive(leg, position), leg.stay));
+            let (_, stay) = restored.0.entry(channel).or_insert_with(|| (self.revive(leg, calls, position), leg.stay));
             *stay = leg.stay.max(*stay);
         }
         // Who moved where was worked out from what was seen of them; the raw log tells it again, to those tied rightly.
@@ -190,18 +197,30 @@ impl Graph {
     }
 
     /// The channel of a stored leg, opened unless the journal has shown it already.
-    fn revive(&mut self, leg: &LegRow, position: u64) -> ChanKey {
-        let known =
-            self.find(&leg.channel_id).and_then(|key| self.nodes.get(&key).map(|n| (key, n.created, n.retired)));
-        match known {
-            Some((key, created, false)) if created == leg.channel_created_at => return key,
-            // Half of it was seen and its leg has gone already: it begins again.
-            Some((key, created, true)) if created == leg.channel_created_at => self.forget(key),
-            Some(_) | None => {}
-        }
+    fn revive(&mut self, leg: &LegRow, calls: &[StoredCall], position: u64) -> ChanKey {
         let (id, created) = (&leg.channel_id, leg.channel_created_at);
+        let known = self.find(id).and_then(|key| self.nodes.get(&key).map(|n| (key, n)));
+        let mut borrowed = Vec::new();
+        let mut newer = None;
+        match known {
+            Some((key, node)) if node.created == created && !node.retired => return key,
+            Some((key, node)) if node.created == created || is_shown_by(node, created, calls) => {
+                // Half of it was seen and its leg has gone already, or it shows the creation time of another since a
+                // masquerade that was not seen: it begins again.
+                borrowed = std::iter::once(node.created).chain(node.borrowed.iter().copied()).collect();
+                self.out.retired.push(key);
+                self.forget(key);
+            }
+            Some((key, node)) => newer = Some(key).filter(|_| node.created > created),
+            None => {}
+        }
         let key = self.open_as(id, &leg.channel_name, created, leg.role != "origin", position);
-        if let Some((newer, _, _)) = known.filter(|(_, at, _)| *at > created) {
+        if let Some(node) = self.nodes.get_mut(&key) {
+            borrowed.retain(|shown| *shown != created);
+            node.borrowed = borrowed;
+            node.last = node.last.max(leg.updated_at);
+        }
+        if let Some(newer) = newer {
             // The id was used again: events are about the newer one.
             self.ids.insert(Arc::from(id.as_str()), newer);
             self.input(key, leg.updated_at, Input::Vanished);
@@ -220,9 +239,10 @@ impl Graph {
             }
             let by = leg.dialed_by.as_ref().and_then(|by| call.legs.iter().find(|l| l.channel_id == *by));
             if let Some((by, _)) = by.and_then(|by| restored.of(by)) {
-                self.dialed(key, Some(by), "", leg.started_at, true);
+                // Who dialled first: what was read may begin behind that.
+                self.dialed(key, Some(by), "", leg.started_at, false);
             } else if leg.role == "ari" {
-                self.dialed(key, None, "", leg.started_at, true);
+                self.dialed(key, None, "", leg.started_at, false);
             }
             if !self.group(origin).contains(&key) {
                 self.tie(origin, key);
@@ -272,6 +292,15 @@ impl Graph {
             }
         }
     }
+}
+
+/// Whether this channel, of which only later events were read, is the one with a stored leg of the same id, though its
+/// events show another creation time. The database saw all events: it would know a channel born at that time.
+fn is_shown_by(node: &Node, created: Timestamp, calls: &[StoredCall]) -> bool {
+    let legs = || calls.iter().flat_map(|c| &c.legs).filter(|leg| *leg.channel_id == *node.id);
+    !node.creation_seen
+        && legs().all(|leg| leg.channel_created_at != node.created)
+        && legs().any(|leg| leg.channel_created_at == created && may_show(created, leg.ended_at, node.created))
 }
 
 /// The channels of stored legs by id and creation time, each with the number of its last stay.

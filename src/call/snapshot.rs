@@ -66,7 +66,7 @@ impl Graph {
         let now = self.in_asterisk_time(at);
         let mut present = Vec::new();
         for channel in &channels {
-            let Some((key, opened)) = self.find_or_open(channel, position) else { continue };
+            let Some((key, opened)) = self.find_or_open(channel, now, position) else { continue };
             if self.nodes.get(&key).is_none_or(|n| n.ended) {
                 continue;
             }

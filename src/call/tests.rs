@@ -4,6 +4,7 @@
 mod kept;
 mod long;
 mod rewritten;
+mod shown;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -303,6 +304,22 @@ fn neighbours_swapped_or_any_event_doubled_give_the_same_rows() {
             }
         }
     }
+}
+
+#[test]
+fn a_phone_belongs_to_the_call_that_dialled_it_first_in_whatever_order_that_is_heard() {
+    let mut stream = stream::Stream::new();
+    let first = stream.channel("1.1", "PJSIP/100-00000001", "Ring", "100", "101");
+    let second = stream.channel("1.2", "PJSIP/102-00000002", "Ring", "102", "101");
+    let phone = stream.channel("1.3", "PJSIP/101-00000003", "Down", "101", "s");
+    stream.dial(Some(&first), &phone, "101", "");
+    stream.pass(1);
+    stream.dial(Some(&second), &phone, "101", "");
+    let mut swapped = stream.lines.clone();
+    swapped.swap(3, 4);
+    let whole = rows(&stream.lines, 1);
+    assert_eq!(whole.0.values().map(|row| row.legs).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(rows(&swapped, 1), whole);
 }
 
 proptest::proptest! {

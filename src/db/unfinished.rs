@@ -43,9 +43,11 @@ pub fn unfinished(
         next += 1;
         let channels: Vec<_> = call.legs.iter().map(|l| (l.channel_id.clone(), l.channel_created_at)).collect();
         for (id, created) in channels {
-            for leg in legs_of(conn, node, &id, created)? {
+            for leg in legs_of(conn, node, &id)? {
                 // Transfers tie few calls together; the bound is the same.
-                let news = found.len() < limit.saturating_mul(2) && found.iter().all(|c| c.call.uid != leg.call_uid);
+                let news = leg.channel_created_at == created
+                    && found.len() < limit.saturating_mul(2)
+                    && found.iter().all(|c| c.call.uid != leg.call_uid);
                 if news && let Some(known) = known(conn, &leg.call_uid)? {
                     found.push(known);
                 }
@@ -60,21 +62,15 @@ fn known(conn: &mut SqliteConnection, uid: &CallUid) -> QueryResult<Option<Known
     Ok(found.map(|(call, legs)| KnownCall { call: call.row, legs: legs.into_iter().map(|leg| leg.row).collect() }))
 }
 
-/// The legs of one channel, one for each of its stays, in their order.
+/// The legs of the channels with this id, the oldest channel first, one for each of its stays, in their order.
 ///
 /// # Errors
 /// When the database can't be read.
-pub fn legs_of(
-    conn: &mut SqliteConnection,
-    node: &NodeId,
-    channel_id: &str,
-    created: Timestamp,
-) -> QueryResult<Vec<LegRow>> {
+pub fn legs_of(conn: &mut SqliteConnection, node: &NodeId, channel_id: &str) -> QueryResult<Vec<LegRow>> {
     let found: Vec<StoredLeg> = legs::table
         .filter(legs::node.eq(node))
         .filter(legs::channel_id.eq(channel_id))
-        .filter(legs::channel_created_at.eq(created))
-        .order(legs::stay)
+        .order((legs::channel_created_at, legs::stay))
         .select(StoredLeg::as_select())
         .load(conn)?;
     Ok(found.into_iter().map(|leg| leg.row).collect())

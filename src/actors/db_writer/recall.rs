@@ -9,9 +9,9 @@ use rustc_hash::FxHashSet;
 
 use super::DbWriter;
 use crate::actors::batch::Stream;
-use crate::call::{EndedChannel, LegRow, StoredCall};
+use crate::call::{self, EndedChannel, StoredCall, may_show};
 use crate::db::unfinished::{KnownCall, legs_of, unfinished};
-use crate::db::{calls::CallRow, read};
+use crate::db::{calls::CallRow, legs::LegRow, read};
 use crate::model::Timestamp;
 
 /// Calls that are restored at a start, at most; the next start goes on with the rest.
@@ -57,12 +57,12 @@ impl DbWriter {
         let known = unfinished(conn, node, whole, MAX_CALLS)?;
         let mut recalled = Recalled::default();
         for (id, created) in &recall.halves {
-            let of_a_call =
-                |c: &KnownCall| c.legs.iter().any(|l| *l.channel_id == **id && l.channel_created_at == *created);
-            if known.iter().any(of_a_call) {
+            let is = |l: &LegRow| *l.channel_id == **id && may_show(l.channel_created_at, l.ended_at, *created);
+            if known.iter().flat_map(|c| &c.legs).any(is) {
                 continue;
             }
-            let last = legs_of(conn, node, id, *created)?.pop();
+            let legs = legs_of(conn, node, id)?.into_iter().filter(is);
+            let last = legs.max_by_key(|l| (l.channel_created_at == *created, l.channel_created_at, l.stay));
             if let Some((leg, at)) = last.and_then(|leg| leg.ended_at.map(|at| (leg, at))) {
                 let (cause, sip) = (leg.cause, leg.sip_status);
                 recalled.ended.push(EndedChannel { id: leg.channel_id, created: *created, at, cause, sip });
@@ -79,7 +79,7 @@ impl DbWriter {
 }
 
 fn stored(known: KnownCall, events: Vec<String>) -> StoredCall {
-    let mut legs: Vec<LegRow> = known.legs.into_iter().map(LegRow::from).collect();
+    let mut legs: Vec<call::LegRow> = known.legs.into_iter().map(call::LegRow::from).collect();
     let origin =
         legs.iter().find(|leg| leg.role == "origin").map(|leg| (leg.channel_id.clone(), leg.channel_created_at));
     let origin = origin.unwrap_or_else(|| {
@@ -92,11 +92,11 @@ fn stored(known: KnownCall, events: Vec<String>) -> StoredCall {
 }
 
 /// The leg of an origin that has none in the database, from the call's own row: its uid is `node/channel/milliseconds`.
-fn lost_origin(call: &CallRow) -> LegRow {
+fn lost_origin(call: &CallRow) -> call::LegRow {
     let uid = call.uid.as_str();
     let rest = uid.strip_prefix(call.node.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(uid);
     let channel = rest.rsplit_once('/').map_or(rest, |(channel, _)| channel);
-    LegRow {
+    call::LegRow {
         channel_id: channel.to_owned(),
         channel_name: String::new(),
         channel_created_at: call.started_at,

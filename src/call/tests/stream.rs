@@ -27,6 +27,12 @@ impl Chan {
     }
 }
 
+/// Asterisk's masquerade: each shows the other's creation time from now on.
+pub(super) fn masquerade(a: &mut Chan, b: &mut Chan) {
+    let (a, b) = (&mut a.object["creationtime"], &mut b.object["creationtime"]);
+    std::mem::swap(a, b);
+}
+
 impl Stream {
     pub(super) fn new() -> Self {
         Self { lines: Vec::new(), now: 0 }
