@@ -17,7 +17,7 @@ bench: ## Plays recorded calls over a socket at full speed and reports events a 
 
 soak: ## The long forms of the load, fault and property tests
 	@scripts/test-setup
-	SOAK=1 PROPTEST_CASES=5000 cargo test --all-features --release -- --nocapture
+	SOAK=1 cargo test --all-features --release -- --nocapture
 
 lint: ## Format, clippy, documentation, licences and bans, as CI checks them
 	cargo fmt --check

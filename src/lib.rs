@@ -17,3 +17,10 @@ pub mod model;
 pub mod routing;
 pub mod sim;
 pub mod telemetry;
+
+/// How often a property test tries: so many times, twenty times as often with `SOAK=1` (`make soak`).
+#[cfg(test)]
+fn cases(usual: u32) -> proptest::prelude::ProptestConfig {
+    let times = if std::env::var_os("SOAK").is_some() { 20 } else { 1 };
+    proptest::prelude::ProptestConfig::with_cases(usual * times)
+}

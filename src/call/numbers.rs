@@ -64,7 +64,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        #![proptest_config(proptest::prelude::ProptestConfig { cases: 500, ..Default::default() })]
+        #![proptest_config(crate::cases(500))]
         /// Whatever a stranger's phone says its number is.
         #[test]
         fn no_text_makes_it_fail(text in "[-+0-9a-zA-Z();=,*#. ~/:;x\u{0660}\u{ff11}é]{0,40}") {

@@ -323,7 +323,7 @@ fn a_phone_belongs_to_the_call_that_dialled_it_first_in_whatever_order_that_is_h
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, ..Default::default() })]
+    #![proptest_config(crate::cases(300))]
     /// Many swaps and doublings at once, folded in batches of any size.
     #[test]
     fn any_mix_of_swaps_and_doublings_gives_the_same_rows(

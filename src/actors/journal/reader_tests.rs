@@ -278,7 +278,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(150))]
 
     #[test]
     fn whatever_happens_exactly_the_appended_lines_come_back(steps in steps()) {

@@ -257,7 +257,7 @@ fn crossing(rounds: i64) -> Vec<String> {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 40, ..Default::default() })]
+    #![proptest_config(crate::cases(40))]
     /// What is settled is not counted again, and not lost, when events come doubled, late or in another order.
     #[test]
     fn settling_changes_no_row_whatever_the_order(
