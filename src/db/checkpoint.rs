@@ -3,7 +3,7 @@
 //! A checkpoint copies pages and waits for the disk twice. Done by the writer it is an eighth of its work and the longest of
 //! its waits; a thread of its own does it while the writer goes on (SQLite lets a PASSIVE checkpoint run beside a
 //! writer). The log begins anew only when all of it is folded in, which a busy writer may never leave it time for:
-//! then the writer's own checkpoint, at [`super::open::CHECKPOINT_PAGES`], finds little left to do.
+//! then the writer's own checkpoint, at 48 MiB, finds little left to do.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
