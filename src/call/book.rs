@@ -231,6 +231,7 @@ impl Book {
             | Fact::DialEnded
             | Fact::Hold(_)
             | Fact::App(_)
+            | Fact::Fetched(_)
             | Fact::HungUp
             | Fact::Destroyed(..)
             | Fact::Vanished

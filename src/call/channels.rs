@@ -89,6 +89,7 @@ impl Graph {
         let app = match AppKind::of(&channel.dialplan.app_name) {
             Some(AppKind::Queue) => earlier(&mut node.queue).then_some(AppKind::Queue),
             Some(AppKind::Voicemail) => earlier(&mut node.voicemail).then_some(AppKind::Voicemail),
+            Some(AppKind::Fetch) => earlier(&mut node.fetches).then_some(AppKind::Fetch),
             None => None,
         };
         let protocol = !node.protocol_seen && !channel.protocol_id.is_empty();
@@ -201,6 +202,7 @@ impl Graph {
             exten: None,
             queue: None,
             voicemail: None,
+            fetches: None,
             up: None,
             ringing: None,
             last: created,

@@ -15,6 +15,8 @@ pub enum AppKind {
     Queue,
     /// `VoiceMail` and its kin.
     Voicemail,
+    /// `ParkedCall`: fetches a call that is parked.
+    Fetch,
 }
 
 impl AppKind {
@@ -22,6 +24,7 @@ impl AppKind {
     pub fn of(app: &str) -> Option<Self> {
         match app {
             "Queue" => Some(Self::Queue),
+            "ParkedCall" => Some(Self::Fetch),
             "VoiceMail" | "MiniVM" | "MinivmRecord" | "VoiceMailPlayMsg" => Some(Self::Voicemail),
             _ => None,
         }
@@ -76,6 +79,8 @@ pub enum Fact {
     Hold(bool),
     /// Ran this application.
     App(AppKind),
+    /// This channel fetched it from where it was parked.
+    Fetched(ChanKey),
     /// Its phone asked for the hangup, or transferred the call away.
     HungUp,
     /// Ended.
@@ -140,6 +145,8 @@ pub struct ChanFacts {
     pub(super) holds: Vec<(Timestamp, bool)>,
     pub(super) queue: Option<Timestamp>,
     pub(super) voicemail: Option<Timestamp>,
+    /// Who fetched it last from where it was parked, and when.
+    pub(super) fetched: Option<(Timestamp, ChanKey)>,
     pub(super) hung_up: Vec<Timestamp>,
     pub(super) end: Option<End>,
     pub(super) vanished: Option<Timestamp>,
@@ -183,6 +190,7 @@ impl ChanFacts {
             holds: Vec::new(),
             queue: None,
             voicemail: None,
+            fetched: None,
             hung_up: Vec::new(),
             end: None,
             vanished: None,
@@ -200,8 +208,10 @@ impl ChanFacts {
     /// Adds a fact; whether that changed anything.
     pub(super) fn add(&mut self, at: Timestamp, fact: Fact) -> bool {
         // What the graph concludes is no event of the channel.
-        let concluded =
-            matches!(fact, Fact::Stays(_) | Fact::Origin(_) | Fact::Pair(_) | Fact::Touched | Fact::Opened(_));
+        let concluded = matches!(
+            fact,
+            Fact::Stays(_) | Fact::Origin(_) | Fact::Pair(_) | Fact::Touched | Fact::Opened(_) | Fact::Fetched(_)
+        );
         let later = at > self.last && !concluded;
         if later {
             self.last = at;
@@ -235,6 +245,11 @@ impl ChanFacts {
             Fact::Hold(on) => self.hold(at, on),
             Fact::App(AppKind::Queue) => earliest(&mut self.queue, at),
             Fact::App(AppKind::Voicemail) => earliest(&mut self.voicemail, at),
+            Fact::App(AppKind::Fetch) => false,
+            Fact::Fetched(by) => {
+                let last = self.fetched.max(Some((at, by)));
+                replace(&mut self.fetched, last)
+            }
             Fact::HungUp => insert(&mut self.hung_up, at, MAX_HANGUPS),
             Fact::Destroyed(cause, sip) => match self.end {
                 Some(end) if end.at <= at => false,
@@ -321,6 +336,17 @@ impl ChanFacts {
         // What was heard of after it seemed gone lives.
         let vanished = self.vanished.filter(|at| *at >= self.last);
         self.end.or_else(|| vanished.map(unseen)).or_else(|| self.broken.map(unseen))
+    }
+
+    /// What it is in a call.
+    pub(super) fn role(&self, is_origin: bool) -> &'static str {
+        match (self.kind, self.origin) {
+            _ if is_origin => "origin",
+            (ChanKind::LocalOne | ChanKind::LocalTwo, _) => "local",
+            (_, Origin::Dialed(_)) => "dialed",
+            (_, Origin::Made) => "ari",
+            (_, Origin::Caller) => "joined",
+        }
     }
 
     /// Whether its row can't be whole.

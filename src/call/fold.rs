@@ -165,7 +165,8 @@ pub(super) fn fold_call(
     let keys: Vec<ChanKey> = members.iter().map(|m| m.key).collect();
     let talk = view.talk(call, &keys, updated_at);
     let talk = settled.map_or(talk, |s| s.talk.and(talk));
-    let folding = Folding { members: &members, origin, caller, ended_at, talk, settled };
+    let fetchers = fetchers(&members, view);
+    let folding = Folding { members: &members, fetchers: &fetchers, origin, caller, ended_at, talk, settled };
     let taken = folding.taken();
     let status = folding.status(taken.as_ref());
     let row = folding.row(node, status, taken.as_ref(), updated_at, rules);
@@ -187,8 +188,18 @@ fn rung_first(members: &[Member<'_>], call: ChanKey) -> Option<usize> {
     first.min_by_key(|(_, m)| (m.chan.answered, m.key)).map(|(place, _)| place)
 }
 
+/// Those who fetched a channel of the call from where it was parked. They came by themselves and are calls of their own.
+fn fetchers<'a>(members: &[Member<'a>], view: &View<'a>) -> Vec<Member<'a>> {
+    let fetched = members.iter().filter_map(|m| m.chan.fetched.filter(|(at, _)| *at >= m.from));
+    let outside = fetched.filter(|(_, by)| members.iter().all(|m| m.key != *by));
+    let fetcher = |(from, key)| Some(Member { key, chan: view.chans.get(&key)?, from, to: None, calling: false });
+    outside.filter_map(fetcher).collect()
+}
+
 struct Folding<'a> {
     members: &'a [Member<'a>],
+    /// See [`fetchers`].
+    fetchers: &'a [Member<'a>],
     origin: &'a Member<'a>,
     /// The origin, or the phone that was rung first for it.
     caller: &'a Member<'a>,
@@ -231,8 +242,10 @@ impl<'a> Folding<'a> {
     fn taken(&self) -> Option<Taken<'a>> {
         let people = || self.others().filter(|m| m.chan.kind == ChanKind::Real);
         let first = people().filter_map(Member::answered).min();
+        let fetcher = || self.fetchers.iter().max_by_key(|m| (m.from, m.key));
         if let Some(first) = first {
             let callee = people().filter(|m| m.answered().is_some()).max_by_key(|m| (m.answered(), m.key));
+            let callee = fetcher().filter(|f| callee.is_none_or(|c| c.answered() <= Some(f.from))).or(callee);
             return Some(Taken { kind: AnsweredKind::Person, at: first.max(self.origin.from), callee });
         }
         if self.lone_callee() {
@@ -240,7 +253,7 @@ impl<'a> Folding<'a> {
             return Some(Taken { kind: AnsweredKind::Person, at, callee: Some(self.origin) });
         }
         if let Some(at) = self.talk.first {
-            return Some(Taken { kind: AnsweredKind::Person, at, callee: None });
+            return Some(Taken { kind: AnsweredKind::Person, at, callee: fetcher() });
         }
         let machine = self.others().filter(|m| m.is_dialed()).filter_map(|m| m.chan.answered).min();
         if let Some(at) = machine {
@@ -302,9 +315,8 @@ impl<'a> Folding<'a> {
         // Phones that hang up within a second of the end of the talk ended it; what came before did not.
         let from = self.talk.last.or(taken.map(|t| t.at)).map(|t| t.plus_millis(-1_000));
         let first = |local: bool| {
-            self.members
-                .iter()
-                .filter(|m| m.chan.kind.is_local() == local)
+            let all = self.members.iter().chain(self.fetchers);
+            all.filter(|m| m.chan.kind.is_local() == local)
                 .flat_map(|m| m.chan.hung_up.iter().map(move |at| (*at, m)))
                 .filter(|(at, m)| from.is_none_or(|from| *at >= from) && m.to.is_none_or(|to| *at <= to))
                 .min_by_key(|(at, m)| (*at, m.calls(self.origin.key), m.key))
@@ -438,7 +450,7 @@ impl<'a> Folding<'a> {
             channel_name: chan.name.to_string(),
             channel_created_at: chan.created,
             stay,
-            role: role(chan, m.key == self.origin.key),
+            role: chan.role(m.key == self.origin.key),
             endpoint: endpoint(&chan.name).to_owned(),
             number,
             name,
@@ -454,17 +466,6 @@ impl<'a> Folding<'a> {
             last_event_seq: chan.last_event,
             updated_at: m.to.unwrap_or(chan.last),
         }
-    }
-}
-
-/// What a channel is in a call.
-pub(super) fn role(chan: &ChanFacts, is_origin: bool) -> &'static str {
-    match (chan.kind, chan.origin) {
-        _ if is_origin => "origin",
-        (ChanKind::LocalOne | ChanKind::LocalTwo, _) => "local",
-        (_, Origin::Dialed(_)) => "dialed",
-        (_, Origin::Made) => "ari",
-        (_, Origin::Caller) => "joined",
     }
 }
 

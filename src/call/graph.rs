@@ -79,6 +79,8 @@ pub(super) struct Node {
     pub(super) exten: Option<Timestamp>,
     pub(super) queue: Option<Timestamp>,
     pub(super) voicemail: Option<Timestamp>,
+    /// Since when it fetches parked calls.
+    pub(super) fetches: Option<Timestamp>,
     pub(super) up: Option<Timestamp>,
     pub(super) ringing: Option<Timestamp>,
     pub(super) last: Timestamp,

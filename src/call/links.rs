@@ -40,6 +40,8 @@ pub(super) struct Links {
     ties: Vec<ChanKey>,
     /// Its moves to the call of another channel, and whether it takes the caller's part there.
     pub(super) moves: Vec<(Timestamp, ChanKey, bool)>,
+    /// Whom it fetched from where they were parked, or who fetched it.
+    fetched: Vec<ChanKey>,
     /// Bridges that it was in.
     pub(super) bridges: Vec<Arc<str>>,
 }
@@ -189,6 +191,27 @@ impl Graph {
             self.need(key, other);
             self.need(other, key);
             self.meet(other);
+            self.fetched(key, other, &name);
+            self.fetched(other, key, &name);
+        }
+    }
+
+    /// Who fetches a parked call meets it in its first bridge. It takes the call, though it stays one of its own.
+    fn fetched(&mut self, by: ChanKey, parked: ChanKey, bridge: &Arc<str>) {
+        let Some(node) = self.nodes.get_mut(&by) else { return };
+        let first = node.links.bridges.first() == Some(bridge);
+        if by == parked || !first || node.fetches.is_none() || node.links.fetched.len() >= MAX_GROUP {
+            return;
+        }
+        let since = |key| self.bridges.0.get(bridge)?.iter().filter(|v| v.key == key).map(|v| v.from).min();
+        let Some(at) = since(by).max(since(parked)) else { return };
+        self.out.facts.push((parked, at, Fact::Fetched(by)));
+        for (one, other) in [(by, parked), (parked, by)] {
+            if let Some(node) = self.nodes.get_mut(&one)
+                && !node.links.fetched.contains(&other)
+            {
+                node.links.fetched.push(other);
+            }
         }
     }
 
@@ -297,7 +320,8 @@ impl Graph {
         group
     }
 
-    /// All channels whose rows need each other: those of a group, and those that a transfer moved from or to it. What a
+    /// All channels whose rows need each other: those of a group, those that a transfer moved from or to it, and who fetched
+    /// one of them from where it was parked. What a
     /// channel had in common with others in a bridge is settled in the book before it is forgotten.
     pub(super) fn kin(&self, key: ChanKey) -> Vec<ChanKey> {
         let mut kin = vec![key];
@@ -309,7 +333,8 @@ impl Graph {
             let movers = self.moved.iter().copied().filter(|m| {
                 self.nodes.get(m).is_some_and(|n| n.links.moves.iter().any(|(_, anchor, _)| *anchor == key))
             });
-            for other in node.links.ties.iter().copied().chain(moved).chain(movers) {
+            let fetched = node.links.fetched.iter().copied();
+            for other in node.links.ties.iter().copied().chain(moved).chain(movers).chain(fetched) {
                 if !kin.contains(&other) {
                     kin.push(other);
                 }

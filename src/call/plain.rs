@@ -3,7 +3,7 @@
 //! They close the call when its channels have ended, and mark it; the raw log holds the rest.
 
 use super::facts::{ChanFacts, Origin};
-use super::fold::{CallRow, LegRow, Rows, role};
+use super::fold::{CallRow, LegRow, Rows};
 use super::key::{ChanKey, ChanKind, endpoint};
 use super::talk::{View, span};
 use crate::model::{Status, Timestamp};
@@ -76,7 +76,7 @@ fn plain_leg(
         channel_name: chan.name.to_string(),
         channel_created_at: chan.created,
         stay: chan.stays.iter().position(|s| s.call == call).unwrap_or(0),
-        role: role(chan, key == call),
+        role: chan.role(key == call),
         endpoint: endpoint(&chan.name).to_owned(),
         number: number(chan),
         name: name(chan),

@@ -50,7 +50,7 @@ fn parked(stage: &Stage) -> usize {
     stage.call("uac", 164, &["to=722", "talk=2000"]);
     caller.succeed(s(30));
     stage.asterisk.order("DELETE", "channels/waits", &[]);
-    let call = stage.row(162, "162 -> 163 answered 163 *");
+    let call = stage.row(162, "162 -> 163 answered 164 callee");
     let fetched = stage.row(164, "164 -> 722 answered - caller");
     assert_eq!(fetched.answered_kind.as_deref(), Some("person"), "{fetched:?}");
     stage.talk_together(&call);
