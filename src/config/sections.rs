@@ -180,7 +180,7 @@ impl Default for Database {
             path: PathBuf::from("data/callcenter.db"),
             synchronous: Synchronous::Normal,
             busy_timeout_ms: 5_000,
-            batch_rows: 8_192,
+            batch_rows: 16_384,
             batch_wait_ms: 0,
             events_retention_days: 30,
             calls_retention_days: 0,
@@ -262,7 +262,7 @@ pub struct Calls {
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { tombstone_s: 60, read_bytes: 256 * 1024, max_batches: 16 }
+        Self { tombstone_s: 60, read_bytes: 256 * 1024, max_batches: 48 }
     }
 }
 

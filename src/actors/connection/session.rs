@@ -25,6 +25,8 @@ use crate::model::{NodeId, Timestamp};
 
 /// Frames read before others on this thread get their turn.
 const BATCH: usize = 256;
+/// Frames that lie ready together share a look at the clock, so many at most.
+const ONE_CLOCK: usize = 32;
 /// How long a close that we began may take.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// `ApplicationReplaced` is a short event; longer frames are not searched for it.
@@ -204,11 +206,16 @@ impl Session {
     fn batch(&mut self, first: Option<Result<Message, Error>>) -> Result<(), End> {
         let mut next = Some(first);
         let mut left = BATCH;
+        let mut at = wall_clock();
         while let Some(message) = next {
-            self.message(message)?;
+            self.message(message, at)?;
             left -= 1;
+            if left.is_multiple_of(ONE_CLOCK) {
+                at = wall_clock();
+            }
             next = if left == 0 { None } else { self.socket.next().now_or_never() };
         }
+        self.last_heard = Instant::now();
         let waiting = self.outbox.waiting_bytes() + self.hearing.held_bytes.get();
         self.status.borrow_mut().view.waiting_bytes = waiting;
         if waiting > WAITING_BYTES {
@@ -217,17 +224,16 @@ impl Session {
         Ok(())
     }
 
-    fn message(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
+    fn message(&mut self, message: Option<Result<Message, Error>>, at: f64) -> Result<(), End> {
         let message = match message {
             None => return Err(End::Broken("the connection broke off without a close frame".into())),
             Some(Err(error)) => return Err(self.failed(&error)),
             Some(Ok(message)) => message,
         };
-        self.last_heard = Instant::now();
         match message {
-            Message::Text(text) => self.text(text),
+            Message::Text(text) => self.text(text, at),
             Message::Binary(bytes) => {
-                self.keep(wall_clock(), FrameBody::Binary(bytes));
+                self.keep(at, FrameBody::Binary(bytes));
                 Ok(())
             }
             Message::Pong(payload) => {
@@ -247,8 +253,7 @@ impl Session {
         }
     }
 
-    fn text(&mut self, text: Utf8Bytes) -> Result<(), End> {
-        let at = wall_clock();
+    fn text(&mut self, text: Utf8Bytes, at: f64) -> Result<(), End> {
         let replaced = is_replaced(&text, &self.app);
         if (at - self.clock_seen).abs() > CLOCK_EVERY_S {
             self.clock_seen = at;

@@ -190,8 +190,11 @@ impl Journal {
     fn append(&mut self, ats: &[f64], room: Room, ctx: &mut Context<Self>) -> Result<(), JournalFull> {
         let outcome = self.writer.append_to(room, &self.lines);
         // Fewer lines than there are when the disk refused on the way.
-        let kept = memchr::memchr_iter(b'\n', &self.lines[..self.writer.kept_bytes()]).count();
         let gap_in_front = usize::from(self.trouble.is_some());
+        let kept = match self.writer.kept_bytes() {
+            all if all == self.lines.len() => ats.len() + gap_in_front,
+            some => memchr::memchr_iter(b'\n', &self.lines[..some]).count(),
+        };
         if kept > 0 {
             if self.trouble.take().is_some() {
                 tracing::info!(node = %self.options.node, "the journal is being written again; the gap is noted");

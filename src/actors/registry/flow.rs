@@ -18,7 +18,7 @@ const LEAST_BYTES: u64 = 1024;
 /// Without a commit for so long the database is taken to be stalled.
 const STALLED: Duration = Duration::from_secs(1);
 /// How many times as much may be under way then.
-const STALLED_TIMES: u64 = 16;
+const STALLED_TIMES: u64 = 5;
 
 /// What is under way.
 #[derive(Debug, Default)]
