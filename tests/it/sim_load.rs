@@ -17,7 +17,7 @@ const USER: [(&str, &str); 3] =
 /// Nothing is told at `debug`: two thousand calls would be a long story.
 const QUIET: &str = "[calls]\ntombstone_s = 60\n";
 
-fn beside(url: &str) -> Service {
+pub(crate) fn beside(url: &str) -> Service {
     let mut environment = vec![("ARI_URL", url)];
     environment.extend(USER);
     environment.push(("RUST_LOG", "info"));
@@ -65,7 +65,7 @@ fn two_thousand_calls_at_full_speed_are_all_right() {
     aloud(&format!("{} events, {} calls, {:.1} s to send", report.events, calls.len(), report.seconds));
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(now.as_millis()).unwrap()
 }
