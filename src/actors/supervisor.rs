@@ -11,6 +11,7 @@
 mod node;
 mod pulse;
 mod view;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub use pulse::Pulse;
 use view::Part;
 pub use view::PartState;
 pub use view::{ActorView, NodeView, SystemView};
+use watch::Silence;
+pub use watch::{Beat, end};
 
 /// What a supervisor is started with.
 pub struct SupervisorSetup {
@@ -42,6 +45,8 @@ pub struct SupervisorSetup {
     pub core: ArbiterHandle,
     /// Told when the tree can't go on.
     pub failed: mpsc::UnboundedSender<String>,
+    /// Counts the supervisor's own looks at its actors.
+    pub beat: Beat,
 }
 
 /// How is everything?
@@ -82,6 +87,7 @@ pub struct Supervisor {
     writer: Part,
     started: f64,
     stopping: bool,
+    silence: Silence,
 }
 
 impl Supervisor {
@@ -93,6 +99,7 @@ impl Supervisor {
             writer: Part::new("db_writer", None),
             started: wall_clock(),
             stopping: false,
+            silence: Silence::default(),
         }
     }
 
@@ -157,6 +164,7 @@ impl Actor for Supervisor {
         for index in 0..self.setup.config.asterisk.len() {
             self.start_node(index, ctx);
         }
+        self.watch(ctx);
     }
 }
 
@@ -200,11 +208,14 @@ impl Handler<Readiness> for Supervisor {
 
     fn handle(&mut self, _: Readiness, ctx: &mut Self::Context) -> Self::Result {
         let configured: Vec<String> = self.setup.config.asterisk.iter().map(|a| a.name.clone()).collect();
-        let stopping = self.stopping;
+        let (stopping, silent) = (self.stopping, self.silence.reasons(std::time::Instant::now()));
         let look = ctx.address().send(SystemStatus);
         Box::pin(async move {
             if stopping {
                 return vec!["the service is stopping".to_owned()];
+            }
+            if !silent.is_empty() {
+                return silent;
             }
             match look.await {
                 Ok(view) => view.reasons(&configured),

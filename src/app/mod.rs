@@ -4,6 +4,7 @@
 //! Stop: sockets closed, what is in the journals committed, HTTP closed. A tree that fails is started again in
 //! the same process; one that keeps failing ends it, for the system's own supervisor.
 
+mod deadman;
 mod demo;
 mod notify;
 mod replay;
@@ -16,12 +17,13 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::actors::db_writer::{DbWriter, Lines};
-use crate::actors::supervisor::{NewConfig, Shutdown, Supervisor, SupervisorSetup};
+use crate::actors::supervisor::{Beat, NewConfig, Shutdown, Supervisor, SupervisorSetup, end};
 use crate::actors::tally::SharedTally;
 use crate::config::{Config, Loaded};
 use crate::db::pool::ReadPool;
 use crate::http::{self, Counted};
 use crate::telemetry::{self, Telemetry};
+use deadman::Deadman;
 pub use demo::{Demo, DemoError, DemoOptions};
 pub use replay::{Replayed, replay};
 use signals::{Signal, Signals};
@@ -136,6 +138,7 @@ async fn run(
     let mut signals = Signals::listen().map_err(ServeError::System)?;
     let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new()];
     let [io, core, database] = &arbiters;
+    let beat = Beat::default();
     let (failed, mut failures) = mpsc::unbounded_channel();
     let supervisor = Supervisor::new(SupervisorSetup {
         writer: DbWriter::start_in_arbiter(&database.handle(), move |_| writer),
@@ -143,8 +146,11 @@ async fn run(
         io: io.handle(),
         core: core.handle(),
         failed,
+        beat: beat.clone(),
     })
     .start();
+    let stuck = Duration::from_secs(config.watchdog.stuck_after_s);
+    let _deadman = Deadman::start(beat, stuck, || end("the supervisor is stuck")).map_err(ServeError::System)?;
     let server = http::start(&config, supervisor.clone(), pool, counted)
         .map_err(|error| ServeError::Port { port: config.http.port, error })?;
     info!("http://127.0.0.1:{}/health/ready says whether it is ready, /api/v1/system how everything is", server.port);

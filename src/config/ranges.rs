@@ -52,6 +52,7 @@ pub(super) const RANGES: &[Range] = &[
     range("calls.tombstone_s", 1, 3_600, "seconds"),
     range("calls.read_bytes", 4_096, 64 * 1024 * 1024, "bytes"),
     range("calls.max_batches", 1, 64, "batches"),
+    range("watchdog.stuck_after_s", 5, 3_600, "seconds"),
 ];
 
 /// What a number may be, as a sentence; none where the key is no number.

@@ -279,3 +279,18 @@ impl Default for Report {
         Self { time_zone: "UTC".into() }
     }
 }
+
+/// What happens when an actor no longer answers: `[watchdog]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watchdog {
+    /// Seconds without an answer after which the process ends, for the service manager to start it again. Longer than
+    /// the longest write of a slow disk.
+    pub stuck_after_s: u64,
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self { stuck_after_s: 60 }
+    }
+}

@@ -17,5 +17,6 @@ mod record;
 mod replay;
 mod signals;
 mod sim_load;
+mod stuck;
 mod style;
 mod tls;

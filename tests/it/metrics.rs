@@ -71,6 +71,11 @@ fn get(port: u16, path: &str) -> (String, String) {
 
 /// The service beside a simulated Asterisk that plays calls of every outcome.
 pub(crate) fn beside_calls(calls_per_second: f64) -> (SimHandle, Service) {
+    beside_calls_with(calls_per_second, "")
+}
+
+/// The same with more configuration.
+pub(crate) fn beside_calls_with(calls_per_second: f64, config: &str) -> (SimHandle, Service) {
     let mix = ["answered", "busy", "abandoned", "rejected"];
     let mix = mix.map(|name| MixEntry::new(name, 1)).to_vec();
     let sim = Sim::start(SimConfig { mix, calls_per_second, ..SimConfig::default() }).unwrap();
@@ -82,7 +87,7 @@ pub(crate) fn beside_calls(calls_per_second: f64) -> (SimHandle, Service) {
         ("ARI_APP_NAME", "callcenter-app"),
         ("RUST_LOG", "info"),
     ];
-    let service = Service::with("", &environment);
+    let service = Service::with(config, &environment);
     (sim, service)
 }
 

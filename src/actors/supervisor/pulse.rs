@@ -56,6 +56,7 @@ mod tests {
             io: io.handle(),
             core: core.handle(),
             failed,
+            beat: Default::default(),
         })
         .start();
         let limit = Duration::from_secs(10);

@@ -156,6 +156,12 @@ impl Service {
         asked.elapsed()
     }
 
+    /// Waits until it ends by itself; its exit code.
+    #[track_caller]
+    pub(crate) fn ends(&mut self, limit: Duration) -> Option<i32> {
+        self.process.take().expect("a running service").finish(limit).code()
+    }
+
     /// Kills it as the kernel would.
     #[track_caller]
     pub(crate) fn sigkill(&mut self) {
