@@ -10,9 +10,9 @@ use super::DbWriter;
 use super::prepare::Prepared;
 use crate::actors::batch::WriteBatch;
 use crate::actors::messages::wall_clock;
-use crate::actors::tally::{NodeTally, OTHER, SharedTally, Tally};
-use crate::call::ChangeKind;
-use crate::model::NodeId;
+use crate::actors::tally::{MAX_TRUNKS, NodeTally, OTHER, SharedTally, Tally};
+use crate::call::{CallRow, ChangeKind};
+use crate::model::{Direction, NodeId, Status};
 
 impl DbWriter {
     /// The same writer, counting into this tally.
@@ -58,11 +58,15 @@ fn add(tally: &mut Tally, prepared: &Prepared, took: Duration) {
     }
     for told in prepared.told() {
         let node = tally.node(&told.stream.node);
+        if let Some(row) = told.row.as_ref().filter(|row| row.direction == Some(Direction::Inbound)) {
+            node.last_inbound = node.last_inbound.max(Some(row.started_at));
+        }
         match told.change.kind {
             ChangeKind::Started => node.started += 1,
             ChangeKind::Ended => {
                 if let Some(row) = &told.row {
                     *node.ended.entry(row.status).or_default() += 1;
+                    trunk(node, row);
                 }
             }
             ChangeKind::Ringing
@@ -71,6 +75,28 @@ fn add(tally: &mut Tally, prepared: &Prepared, took: Duration) {
             | ChangeKind::Updated
             | ChangeKind::Merged => {}
         }
+    }
+}
+
+/// Counts an ended call for its trunk.
+fn trunk(node: &mut NodeTally, row: &CallRow) {
+    let Some(trunk) = &row.trunk else { return };
+    if node.trunks.len() >= MAX_TRUNKS && !node.trunks.contains_key(trunk) {
+        return;
+    }
+    let count = node.trunks.entry(trunk.clone()).or_default();
+    count.ended += 1;
+    count.failed += u64::from(is_trunks_failure(row));
+}
+
+/// Whether the way failed and not the people: no busy, no unanswered, no refused call and no wrong number.
+fn is_trunks_failure(row: &CallRow) -> bool {
+    match row.status {
+        // Q.850: 1 unallocated number, 28 its format is wrong.
+        Status::Failed => !matches!(row.cause, Some(1 | 28)),
+        // The provider wants other credentials, or nobody answered the INVITE at all (RFC 3261).
+        Status::Rejected | Status::NoAnswer => matches!(row.sip_status, Some(401 | 403 | 407 | 408)),
+        Status::Ringing | Status::Active | Status::Answered | Status::Busy | Status::Abandoned => false,
     }
 }
 
