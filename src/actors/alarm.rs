@@ -111,12 +111,15 @@ impl Alarms {
                 (State::default(), Some(why))
             }
         };
+        let channels = channels(&setup.config);
+        let mut outboxes = state.outboxes;
+        outboxes.retain(|name, _| channels.iter().any(|channel| channel.name == name));
         Self {
             rules: Rules::of(&setup.config.alarms),
             judge: Judge::new(&setup.config, wall_clock()),
             core: state.core,
-            channels: channels(&setup.config),
-            outboxes: state.outboxes,
+            channels,
+            outboxes,
             last_gap: state.last_gap,
             file,
             saved: Vec::new(),

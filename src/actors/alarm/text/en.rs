@@ -66,7 +66,7 @@ impl Words for En {
 
     fn cleared(alarm: &Alarm, lasted: &str) -> String {
         let rest = match alarm.key.kind {
-            Kind::AsteriskUnreachable => "The connection is back. What was missed in between is told as a gap.",
+            Kind::AsteriskUnreachable => "The connection is back. What was missed in between is a gap in the records.",
             Kind::NoInbound => "An inbound call came.",
             Kind::TrunkFailures => "Calls get through again.",
             Kind::DiskLow => "There is room again.",

@@ -67,7 +67,7 @@ impl Words for Ru {
 
     fn cleared(alarm: &Alarm, lasted: &str) -> String {
         let rest = match alarm.key.kind {
-            Kind::AsteriskUnreachable => "Связь есть. О пропущенном за это время придёт сообщение как о пробеле.",
+            Kind::AsteriskUnreachable => "Связь есть. Пропущенное за это время — пробел в записи.",
             Kind::NoInbound => "Пришёл входящий звонок.",
             Kind::TrunkFailures => "Звонки снова проходят.",
             Kind::DiskLow => "Место снова есть.",
