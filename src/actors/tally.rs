@@ -71,7 +71,7 @@ pub struct NodeTally {
     pub gap_seconds: f64,
     /// Frames that could not be read.
     pub bad_frames: u64,
-    /// Calls that ended, by trunk, at most [`MAX_TRUNKS`] of them.
+    /// Outbound calls that ended, by trunk, at most [`MAX_TRUNKS`] of them.
     pub trunks: BTreeMap<String, TrunkTally>,
     /// When the last inbound call began, by Asterisk's clock.
     pub last_inbound: Option<Timestamp>,

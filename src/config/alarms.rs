@@ -37,7 +37,7 @@ pub struct Alarms {
     pub gap_min_s: u64,
     /// Seconds between two messages about gaps; those in between are summed up in the next.
     pub gap_every_s: u64,
-    /// Per cent of a trunk's calls that fail; 0 switches it off.
+    /// Per cent of a trunk's outbound calls that fail; 0 switches it off.
     pub trunk_failures_percent: u64,
     /// Calls that a trunk must have had for that.
     pub trunk_failures_calls: u64,

@@ -78,25 +78,30 @@ fn add(tally: &mut Tally, prepared: &Prepared, took: Duration) {
     }
 }
 
-/// Counts an ended call for its trunk.
+/// Counts an ended outbound call for its trunk. An inbound one has come through: what fails then is behind it.
 fn trunk(node: &mut NodeTally, row: &CallRow) {
-    let Some(trunk) = &row.trunk else { return };
+    let Some(trunk) = row.trunk.as_ref().filter(|_| row.direction == Some(Direction::Outbound)) else { return };
     if node.trunks.len() >= MAX_TRUNKS && !node.trunks.contains_key(trunk) {
         return;
     }
     let count = node.trunks.entry(trunk.clone()).or_default();
     count.ended += 1;
-    count.failed += u64::from(is_trunks_failure(row));
+    count.failed += u64::from(is_trunks_failure(row.status, row.cause));
 }
 
-/// Whether the way failed and not the people: no busy, no unanswered, no refused call and no wrong number.
-fn is_trunks_failure(row: &CallRow) -> bool {
-    match row.status {
+/// Whether the way failed and not the people: no busy, no unanswered, no refused call and no wrong number. A provider that
+/// refuses our login can't be told from a person who refuses: both are cause 21.
+fn is_trunks_failure(status: Status, cause: Option<i32>) -> bool {
+    match status {
         // Q.850: 1 unallocated number, 28 its format is wrong.
-        Status::Failed => !matches!(row.cause, Some(1 | 28)),
-        // The provider wants other credentials, or nobody answered the INVITE at all (RFC 3261).
-        Status::Rejected | Status::NoAnswer => matches!(row.sip_status, Some(401 | 403 | 407 | 408)),
-        Status::Ringing | Status::Active | Status::Answered | Status::Busy | Status::Abandoned => false,
+        Status::Failed => !matches!(cause, Some(1 | 28)),
+        Status::Ringing
+        | Status::Active
+        | Status::Answered
+        | Status::NoAnswer
+        | Status::Busy
+        | Status::Abandoned
+        | Status::Rejected => false,
     }
 }
 
@@ -114,5 +119,28 @@ fn events(node: &mut NodeTally, batch: &WriteBatch, written: usize, now: f64) {
     }
     for (kind, events) in kinds {
         *node.events.entry(kind).or_default() += events;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_way_itself_is_a_trunks_failure() {
+        for (status, cause, expected) in [
+            // 503 and 500 of a provider (34, 38), no route (3).
+            (Status::Failed, Some(34), true),
+            (Status::Failed, Some(38), true),
+            (Status::Failed, Some(3), true),
+            (Status::Failed, Some(1), false),
+            (Status::Failed, Some(28), false),
+            (Status::Rejected, Some(21), false),
+            (Status::Busy, Some(17), false),
+            (Status::NoAnswer, Some(19), false),
+            (Status::Answered, Some(16), false),
+        ] {
+            assert_eq!(is_trunks_failure(status, cause), expected, "{status} {cause:?}");
+        }
     }
 }

@@ -39,9 +39,9 @@ impl Words for En {
                 ),
             ),
             Kind::TrunkFailures => (
-                format!("calls through trunk {subject} of '{node}' fail"),
+                format!("outbound calls through trunk {subject} of '{node}' fail"),
                 format!(
-                    "{detail} Busy, unanswered and wrong numbers are not counted.\nFor calls: many don't get through this \
+                    "{detail} Busy, unanswered and refused calls and wrong numbers are no failures.\nFor calls: many don't get through this \
                      trunk.\nFirst: asterisk -rx 'pjsip show endpoints', then the provider: registration, balance, number \
                      of lines."
                 ),
