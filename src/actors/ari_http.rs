@@ -4,7 +4,7 @@ mod client;
 mod failure;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(super) mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

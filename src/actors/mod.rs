@@ -1,5 +1,6 @@
 //! The actors: thin shells around the pure core, and what they share.
 
+pub mod alarm;
 pub mod ari_command;
 pub mod ari_http;
 mod audit;

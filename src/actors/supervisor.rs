@@ -3,7 +3,7 @@
 //! | who fails | what happens |
 //! |---|---|
 //! | a call actor | its registry closes and marks the call; nobody else notices |
-//! | the connection, the command actor | a fresh one takes its place after a wait that doubles (`ari.backoff_*`) |
+//! | the connection, the command actor, the alarms | a fresh one takes its place after a wait that doubles (`ari.backoff_*`) |
 //! | the journal, the registry, the writer | the whole tree is started again: what is open is rebuilt from the journal |
 //!
 //! A tree that fails again and again ends the process (`app`), for the system's own supervisor to start it.
@@ -20,6 +20,7 @@ use actix::prelude::*;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use super::alarm::{self, AlarmSetup, AlarmStatus, Alarms, NewAlarms, Sources};
 use super::connection::TakeBack;
 use super::db_writer::{DbWriter, Reconfigure, Watch, WriterStatus};
 use super::messages::{Exited, Stop, wall_clock};
@@ -43,6 +44,8 @@ pub struct SupervisorSetup {
     pub io: ArbiterHandle,
     /// The arbiter of registries and calls.
     pub core: ArbiterHandle,
+    /// What alarms are worked out from; none: there are no alarms.
+    pub alarms: Option<Sources>,
     /// Told when the tree can't go on.
     pub failed: mpsc::UnboundedSender<String>,
     /// Counts the supervisor's own looks at its actors.
@@ -85,6 +88,8 @@ pub struct Supervisor {
     setup: SupervisorSetup,
     nodes: BTreeMap<NodeId, NodeUnit>,
     writer: Part,
+    alarms: Option<Addr<Alarms>>,
+    alarms_part: Part,
     started: f64,
     stopping: bool,
     silence: Silence,
@@ -97,6 +102,8 @@ impl Supervisor {
             setup,
             nodes: BTreeMap::new(),
             writer: Part::new("db_writer", None),
+            alarms: None,
+            alarms_part: Part::new(alarm::NAME, None),
             started: wall_clock(),
             stopping: false,
             silence: Silence::default(),
@@ -121,6 +128,23 @@ impl Supervisor {
             }
             Err(reason) => supervisor.give_up(&format!("node '{name}' can't be started: {reason}")),
         }));
+    }
+
+    /// On this thread: it only waits, for others and for the network.
+    fn start_alarms(&mut self, ctx: &mut Context<Self>) {
+        let Some(sources) = self.setup.alarms.clone().filter(|_| !self.stopping) else { return };
+        let (system, exited) = (ctx.address().recipient(), ctx.address().recipient());
+        let setup = AlarmSetup { config: self.setup.config.clone(), sources, system, exited };
+        self.alarms = Some(Alarms::new(setup).start());
+        self.alarms_part.running();
+    }
+
+    /// The same as for others, but it serves no node.
+    fn replace_alarms(&mut self, exited: &Exited, ctx: &mut Context<Self>) {
+        let ari = &self.setup.config.ari;
+        let wait = self.alarms_part.fail(exited.panicked, ari.backoff_min_ms, ari.backoff_max_ms);
+        warn!(actor = exited.who, "restarts in {} ms", wait.as_millis());
+        ctx.run_later(wait, Self::start_alarms);
     }
 
     fn give_up(&mut self, reason: &str) {
@@ -165,6 +189,7 @@ impl Actor for Supervisor {
             self.start_node(index, ctx);
         }
         self.watch(ctx);
+        self.start_alarms(ctx);
     }
 }
 
@@ -178,6 +203,7 @@ impl Handler<Exited> for Supervisor {
         error!(node = %exited.node, actor = exited.who, panicked = exited.panicked, "an actor failed");
         match exited.who {
             "connection" | "ari_command" => self.replace(&exited, ctx),
+            alarm::NAME => self.replace_alarms(&exited, ctx),
             who => self.give_up(&format!("the {who} of node '{}' failed; everything is started again", exited.node)),
         }
     }
@@ -190,6 +216,8 @@ impl Handler<SystemStatus> for Supervisor {
         let writer = self.setup.writer.clone();
         let nodes: Vec<_> = self.nodes.values().map(|unit| unit.look(STATUS_LIMIT)).collect();
         let part = self.writer.clone();
+        let alarms = self.alarms.as_ref().map(|alarms| alarms.send(AlarmStatus).timeout(STATUS_LIMIT));
+        let alarms_part = self.alarms_part.clone();
         let (path, started) = (self.setup.config.database.path.clone(), self.started);
         let min_free = self.setup.config.database.min_free_bytes;
         Box::pin(async move {
@@ -198,7 +226,11 @@ impl Handler<SystemStatus> for Supervisor {
             for look in nodes {
                 views.push(look.await);
             }
-            SystemView::new(started, views, part, writer, &path, min_free)
+            let mut view = SystemView::new(started, views, part, writer, &path, min_free);
+            if let Some(alarms) = alarms {
+                view.add_alarms(&alarms_part, alarms.await.ok());
+            }
+            view
         })
     }
 }
@@ -242,6 +274,9 @@ impl Handler<NewConfig> for Supervisor {
             Ok(lines) => self.setup.writer.do_send(Reconfigure { lines, database: config.database.clone() }),
             Err(error) => warn!(%error, "lines.trunks can't be used; what was in force stays"),
         }
+        if let Some(alarms) = &self.alarms {
+            alarms.do_send(NewAlarms(config.clone()));
+        }
         self.setup.config = *config;
     }
 }
@@ -253,6 +288,9 @@ impl Handler<Shutdown> for Supervisor {
         self.stopping = true;
         let nodes: Vec<_> = self.nodes.values().map(NodeUnit::handles).collect();
         let writer = self.setup.writer.clone();
+        if let Some(alarms) = &self.alarms {
+            alarms.do_send(Stop);
+        }
         Box::pin(async move {
             let begun = std::time::Instant::now();
             let mut written = true;

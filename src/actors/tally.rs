@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::{NodeId, Status};
+use crate::model::{NodeId, Status, Timestamp};
 
 /// Upper bounds of durations and lags, seconds.
 pub const SECONDS: &[f64] =
@@ -71,6 +71,22 @@ pub struct NodeTally {
     pub gap_seconds: f64,
     /// Frames that could not be read.
     pub bad_frames: u64,
+    /// Outbound calls that ended, by trunk, at most [`MAX_TRUNKS`] of them.
+    pub trunks: BTreeMap<String, TrunkTally>,
+    /// When the last inbound call began, by Asterisk's clock.
+    pub last_inbound: Option<Timestamp>,
+}
+
+/// Trunks that are counted; `lines.trunks` could match any number of names.
+pub const MAX_TRUNKS: usize = 256;
+
+/// What the calls of a trunk came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrunkTally {
+    /// All that ended.
+    pub ended: u64,
+    /// Those that the trunk could not put through.
+    pub failed: u64,
 }
 
 /// The label of an event type that this program doesn't know: Asterisk's modules may invent any number of them.
@@ -87,6 +103,8 @@ impl Default for NodeTally {
             gaps: 0,
             gap_seconds: 0.0,
             bad_frames: 0,
+            trunks: BTreeMap::new(),
+            last_inbound: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::{Run, ServeError, serve_as};
-use crate::config::{Asterisk, Lines, Loaded};
+use crate::config::{Alarms, Asterisk, Lines, Loaded};
 use crate::sim::{Sim, SimConfig, SimError, SimHandle, demo_mix};
 
 /// The demo's node.
@@ -47,7 +47,8 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Starts the simulated Asterisk. Of `loaded` everything stays but the servers, the lines, the database and the port.
+    /// Starts the simulated Asterisk. Of `loaded` everything stays but the servers, the lines, the alarms, the
+    /// database and the port.
     ///
     /// # Errors
     /// When the simulated Asterisk can't listen on the loopback interface.
@@ -64,6 +65,8 @@ impl Demo {
             ca_file: None,
         }];
         config.lines = Lines { trunks: vec![TRUNK.to_owned()], ..Lines::default() };
+        // Nobody is to be called because of a simulated Asterisk.
+        config.alarms = Alarms::default();
         config.database.path.clone_from(&options.database);
         // Not the usual folder: a real node may be called `demo` too.
         config.journal.dir = options.database.with_extension("journal");

@@ -4,6 +4,7 @@
 //! Stop: sockets closed, what is in the journals committed, HTTP closed. A tree that fails is started again in
 //! the same process; one that keeps failing ends it, for the system's own supervisor.
 
+mod alarms;
 mod deadman;
 mod demo;
 mod notify;
@@ -16,6 +17,7 @@ use actix::prelude::*;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::actors::alarm::Sources;
 use crate::actors::db_writer::{DbWriter, Lines};
 use crate::actors::supervisor::{Beat, NewConfig, Shutdown, Supervisor, SupervisorSetup, end};
 use crate::actors::tally::SharedTally;
@@ -23,6 +25,7 @@ use crate::config::{Config, Loaded};
 use crate::db::pool::ReadPool;
 use crate::http::{self, Counted};
 use crate::telemetry::{self, Telemetry};
+pub use alarms::alarms_test;
 use deadman::Deadman;
 pub use demo::{Demo, DemoError, DemoOptions};
 pub use replay::{Replayed, replay};
@@ -145,6 +148,7 @@ async fn run(
         config: config.clone(),
         io: io.handle(),
         core: core.handle(),
+        alarms: Some(Sources { pool: pool.clone(), tally: counted.tally.clone() }),
         failed,
         beat: beat.clone(),
     })

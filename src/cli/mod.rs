@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod alarms;
 mod backup;
 mod check;
 mod completions;
@@ -10,6 +11,7 @@ mod record;
 mod replay;
 mod serve;
 
+pub use alarms::{AlarmsArgs, AlarmsCommand};
 pub use backup::BackupArgs;
 pub use check::CheckArgs;
 pub use completions::CompletionsArgs;
@@ -85,6 +87,9 @@ pub enum Command {
     /// Copy the journal's lines into a file while they come.
     #[command(long_about = record::ABOUT)]
     Record(RecordArgs),
+    /// Try the ways by which alarms reach people.
+    #[command(long_about = alarms::ABOUT)]
+    Alarms(AlarmsArgs),
     /// Print a completion script for a shell.
     #[command(long_about = completions::ABOUT)]
     Completions(CompletionsArgs),
@@ -139,6 +144,7 @@ fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
         Command::Replay(args) => replay::run(args, loaded),
         Command::Backup(args) => backup::run(&args, &loaded),
         Command::Record(args) => record::run(args, loaded),
+        Command::Alarms(args) => alarms::run(&args, &loaded),
         // These two need neither and are answered before; here only so that a new command can't be forgotten.
         Command::Check(args) => check::run(args, &loaded),
         Command::Completions(args) => completions::run(args),

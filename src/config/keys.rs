@@ -80,7 +80,13 @@ pub fn environment_name(key: &str) -> String {
 
 /// Whether a key's value must never be shown.
 pub(super) fn is_secret(key: &str) -> bool {
-    key.ends_with("password")
+    let field = key.rsplit('.').next().unwrap_or(key);
+    field.ends_with("password") || is_secret_of_alarms(key)
+}
+
+/// Whether it is one of `[alarms]`, also where only the field is named.
+fn is_secret_of_alarms(key: &str) -> bool {
+    matches!(key.strip_prefix("alarms.").unwrap_or(key), "webhook_url" | "webhook_secret" | "telegram_token")
 }
 
 /// Of `known` the one that `text` was probably meant to be.

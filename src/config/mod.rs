@@ -4,6 +4,7 @@
 //! `--config`, `.env`, the environment. [`load()`] reads them and says of every key where its value is from;
 //! whatever is wrong comes back as [`Mistake`]s, all of them at once.
 
+mod alarms;
 mod environment;
 mod events;
 mod extract;
@@ -20,6 +21,7 @@ mod settings;
 mod tests;
 mod validate;
 
+pub use alarms::{Alarms, Language, SmtpSecurity, time_of_day};
 pub use environment::MAX_SERVERS;
 pub use keys::{environment_name, keys};
 pub use layer::Origin;
@@ -61,6 +63,8 @@ pub struct Config {
     pub report: Report,
     /// `[watchdog]`.
     pub watchdog: Watchdog,
+    /// What people are told by themselves.
+    pub alarms: Alarms,
 }
 
 impl Config {

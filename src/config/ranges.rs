@@ -53,6 +53,22 @@ pub(super) const RANGES: &[Range] = &[
     range("calls.read_bytes", 4_096, 64 * 1024 * 1024, "bytes"),
     range("calls.max_batches", 1, 64, "batches"),
     range("watchdog.stuck_after_s", 5, 3_600, "seconds"),
+    range("alarms.remind_h", 0, 720, "hours; 0 sends no reminders"),
+    range("alarms.burst_ms", 0, 300_000, "milliseconds"),
+    range("alarms.asterisk_unreachable_s", 0, 86_400, "seconds; 0 switches the alarm off"),
+    range("alarms.no_inbound_min", 0, 1_440, "minutes; 0 switches the alarm off"),
+    range("alarms.gap_min_s", 0, 86_400, "seconds"),
+    range("alarms.gap_every_s", 0, 86_400, "seconds"),
+    range("alarms.trunk_failures_percent", 0, 100, "per cent; 0 switches the alarm off"),
+    range("alarms.trunk_failures_calls", 1, 100_000, "calls"),
+    range("alarms.trunk_failures_min", 1, 1_440, "minutes"),
+    range("alarms.disk_free_mb", 0, 1 << 30, "MiB; 0 switches it off"),
+    range("alarms.disk_free_percent", 0, 99, "per cent; 0 switches it off"),
+    range("alarms.writer_behind_s", 0, 86_400, "seconds; 0 switches the alarm off"),
+    range("alarms.send_timeout_ms", 100, 60_000, "milliseconds"),
+    range("alarms.send_attempts", 1, 20, "tries"),
+    range("alarms.send_retry_ms", 10, 600_000, "milliseconds"),
+    range("alarms.smtp_port", 1, 65_535, "a port"),
 ];
 
 /// What a number may be, as a sentence; none where the key is no number.

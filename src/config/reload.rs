@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::{Config, keys};
 
 /// Keys that are safe to change while calls run; an entry that ends with a dot is a whole section.
-const RELOADABLE: [&str; 5] =
-    ["log.level", "database.events_retention_days", "database.calls_retention_days", "lines.", "report."];
+const RELOADABLE: [&str; 6] =
+    ["log.level", "database.events_retention_days", "database.calls_retention_days", "lines.", "report.", "alarms."];
 
 /// Keys whose values differ between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -29,7 +29,9 @@ impl Config {
     pub fn diff_reloadable(old: &Self, new: &Self) -> Changes {
         let mut changes = Changes { restart: changed_servers(old, new), ..Changes::default() };
         for ((key, before), (_, after)) in keys::sections(old).into_iter().zip(keys::sections(new)) {
-            if key == "asterisk" || before == after {
+            // Secrets serialise as stars, so they are compared themselves.
+            let secrets = |config: &Self| key.strip_prefix("alarms.").and_then(|f| config.alarms.secret(f).cloned());
+            if key == "asterisk" || (before == after && secrets(old) == secrets(new)) {
                 continue;
             }
             let reloadable =
@@ -47,6 +49,7 @@ impl Config {
         config.database.calls_retention_days = new.database.calls_retention_days;
         config.lines.clone_from(&new.lines);
         config.report.clone_from(&new.report);
+        config.alarms.clone_from(&new.alarms);
         config
     }
 }

@@ -40,6 +40,7 @@ impl fmt::Display for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // Nothing stays nothing: the defaults are a layer that is read again.
+        serializer.serialize_str(if self.is_empty() { "" } else { "***" })
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Loaded, Origin, keys};
+use super::{Loaded, Origin, Secret, keys};
 
 /// One key with its value and where that is from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,6 +34,11 @@ impl fmt::Display for Setting {
     }
 }
 
+/// Of a secret only whether there is one.
+fn shown(secret: &Secret) -> Value {
+    Value::from(if secret.is_empty() { "(not set)" } else { "(set)" })
+}
+
 impl Loaded {
     /// Every key in force, servers first.
     pub fn settings(&self) -> Vec<Setting> {
@@ -41,14 +46,20 @@ impl Loaded {
         for (index, server) in self.config.asterisk.iter().enumerate() {
             for (field, value) in keys::server_fields(server) {
                 let value = match field.as_str() {
-                    "password" => Value::from(if server.password.is_empty() { "(not set)" } else { "(set)" }),
+                    "password" => shown(&server.password),
                     "url" => Value::from(server.shown_url()),
                     _ => value,
                 };
                 pairs.push((keys::server_key(index, &field), value));
             }
         }
-        pairs.extend(keys::sections(&self.config).into_iter().filter(|(key, _)| key != "asterisk"));
+        pairs.extend(keys::sections(&self.config).into_iter().filter(|(key, _)| key != "asterisk").map(
+            |(key, value)| {
+                let secret = key.strip_prefix("alarms.").and_then(|field| self.config.alarms.secret(field));
+                let value = secret.map_or(value, shown);
+                (key, value)
+            },
+        ));
         pairs
             .into_iter()
             .map(|(key, value)| Setting {

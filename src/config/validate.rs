@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tracing_subscriber::EnvFilter;
 
-use super::{Asterisk, Config, MAX_SERVERS, Mistake, events, keys, ranges};
+use super::{Asterisk, Config, MAX_SERVERS, Mistake, alarms, events, keys, ranges};
 
 /// The names of log levels, `off` included.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -27,6 +27,7 @@ impl Config {
         level(&self.log.level, &mut mistakes);
         lines(self, &mut mistakes);
         time_zone(&self.report.time_zone, &mut mistakes);
+        alarms::check(self, &mut mistakes);
         mistakes
     }
 }
@@ -112,7 +113,7 @@ fn url_mistake(text: &str) -> Option<String> {
 }
 
 /// Why this is no file of certificates.
-fn ca_mistake(path: &Path) -> Option<String> {
+pub(super) fn ca_mistake(path: &Path) -> Option<String> {
     let allowed = "Allowed: a file of PEM certificates (-----BEGIN CERTIFICATE-----).";
     let text = match std::fs::read(path) {
         Ok(text) => text,

@@ -151,3 +151,13 @@ pub(super) fn merge(conn: &mut SqliteConnection, merge: &Merge) -> QueryResult<(
         .execute(conn)
         .map(drop)
 }
+
+/// The beginning of the last inbound call that began at `since` or later.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn last_inbound(conn: &mut SqliteConnection, since: Timestamp) -> QueryResult<Option<Timestamp>> {
+    let inbound = calls::direction.eq(Direction::Inbound);
+    let recent = calls::table.filter(inbound).filter(calls::created_at.ge(since));
+    recent.order(calls::created_at.desc()).select(calls::created_at).first(conn).optional()
+}

@@ -44,3 +44,19 @@ pub(super) fn insert(conn: &mut SqliteConnection, gap: &GapRow) -> QueryResult<(
     let key = names!(gaps: node, stream, position);
     Upsert { insert: diesel::insert_into(gaps::table).values(gap), key, anew: &[] }.write(conn)
 }
+
+/// The gaps whose numbers are above `id`, in order, at most `limit`.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn after(conn: &mut SqliteConnection, id: i64, limit: i64) -> QueryResult<Vec<StoredGap>> {
+    gaps::table.filter(gaps::id.gt(id)).order(gaps::id).limit(limit).select(StoredGap::as_select()).load(conn)
+}
+
+/// The number of the newest gap.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn newest(conn: &mut SqliteConnection) -> QueryResult<Option<i64>> {
+    gaps::table.select(diesel::dsl::max(gaps::id)).first(conn)
+}

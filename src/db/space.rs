@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct Space {
     /// Free for this user on the database's disk.
     pub free_bytes: u64,
+    /// The size of that disk.
+    pub total_bytes: u64,
     /// The database file.
     pub database_bytes: u64,
     /// Its write-ahead log, which SQLite folds into the file from time to time.
@@ -23,6 +25,7 @@ pub fn measure(path: &Path) -> io::Result<Space> {
     let disk = rustix::fs::statvfs(folder_of(path))?;
     Ok(Space {
         free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
+        total_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
         database_bytes: length(path)?,
         wal_bytes: length(&beside(path, "-wal"))?,
     })
@@ -38,14 +41,14 @@ pub(super) fn length(path: &Path) -> io::Result<u64> {
 }
 
 /// The file beside the database whose name has this ending added: SQLite's `-wal`, `-journal`, our `.lock`.
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     name.into()
 }
 
 /// The folder that holds the file.
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -58,7 +61,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("calls.db");
         let nothing = measure(&path).unwrap();
-        assert!(nothing.free_bytes > 0);
+        assert!(nothing.free_bytes > 0 && nothing.total_bytes >= nothing.free_bytes);
         assert_eq!((nothing.database_bytes, nothing.wal_bytes), (0, 0));
         std::fs::write(&path, [0; 4_096]).unwrap();
         std::fs::write(beside(&path, "-wal"), [0; 100]).unwrap();

@@ -1,6 +1,7 @@
 //! The one integration test binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod alarms;
 mod backup;
 mod demo;
 mod deploy;

@@ -11,7 +11,7 @@ use rustls_pki_types::pem::PemObject;
 use super::AriHttpError;
 
 /// Trusts the system's authorities and those of `ca_file`.
-pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, AriHttpError> {
+pub(in crate::actors) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, AriHttpError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {

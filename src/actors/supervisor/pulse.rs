@@ -55,6 +55,7 @@ mod tests {
             config,
             io: io.handle(),
             core: core.handle(),
+            alarms: None,
             failed,
             beat: Default::default(),
         })

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use actix::MessageResponse;
 use serde::Serialize;
 
+use crate::actors::alarm::AlarmsView;
 use crate::actors::ari_command::CommandView;
 use crate::actors::connection::{ConnectionView, State};
 use crate::actors::db_writer::WriterView;
@@ -94,7 +95,7 @@ impl Part {
 /// One actor of the tree.
 #[derive(Clone, Debug, Serialize)]
 pub struct ActorView {
-    /// `connection`, `journal`, `registry`, `ari_command`, `db_writer`, `calls`.
+    /// `connection`, `journal`, `registry`, `ari_command`, `db_writer`, `alarms`.
     pub name: &'static str,
     /// The Asterisk it serves.
     pub node: Option<String>,
@@ -163,6 +164,8 @@ pub struct SystemView {
     pub writer: Option<WriterView>,
     /// The database.
     pub database: DatabaseView,
+    /// Alarms and the ways by which they are told; none where the actor doesn't answer.
+    pub alarms: Option<AlarmsView>,
     /// What somebody should look at, though it works.
     pub warnings: Vec<String>,
 }
@@ -197,10 +200,17 @@ impl SystemView {
                 wal_bytes: space.map(|s| s.wal_bytes),
                 free_bytes: space.map(|s| s.free_bytes),
             },
+            alarms: None,
             warnings: Vec::new(),
         };
         view.warnings = view.look_for_warnings(min_free);
         view
+    }
+
+    pub(super) fn add_alarms(&mut self, part: &Part, alarms: Option<AlarmsView>) {
+        self.actors.push(part.view(alarms.as_ref().map(|alarms| alarms.channels.iter().map(|c| c.waiting).sum())));
+        self.warnings.extend(alarms.iter().flat_map(AlarmsView::warnings));
+        self.alarms = alarms;
     }
 
     fn look_for_warnings(&self, min_free: u64) -> Vec<String> {

@@ -19,17 +19,21 @@ fn each_key_is_either_reloadable_or_waits_for_a_restart() {
                 let text = match key.as_str() {
                     "database.synchronous" => "full",
                     "log.format" => "json",
+                    "alarms.language" => "ru",
+                    "alarms.smtp_security" => "tls",
                     _ => "other",
                 };
                 changed(&key, text)
             }
+            serde_json::Value::Bool(value) => changed(&key, &(!value).to_string()),
             other => panic!("{key} is {other}"),
         };
         let changes = Config::diff_reloadable(&old, &new);
         let all = [changes.reloadable.clone(), changes.restart.clone()].concat();
         assert_eq!(all, std::slice::from_ref(&key), "{changes:?}");
         let safe = ["log.level", "database.events_retention_days", "database.calls_retention_days"];
-        let expected = safe.contains(&&*key) || key.starts_with("lines.") || key.starts_with("report.");
+        let expected =
+            safe.contains(&&*key) || ["lines.", "report.", "alarms."].iter().any(|section| key.starts_with(section));
         assert_eq!(!changes.reloadable.is_empty(), expected, "{key}");
         // What is called reloadable is taken over, and nothing else is.
         let in_force = old.with_reloadable(&new);

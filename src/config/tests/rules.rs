@@ -1,7 +1,7 @@
 //! Each rule has a wrong example whose message names the key and what is allowed.
 
 use super::*;
-use crate::config::{keys, ranges};
+use crate::config::{SmtpSecurity, keys, ranges};
 
 /// A self-signed certificate of no importance.
 pub(super) const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
@@ -204,4 +204,54 @@ fn a_rule_names_the_file_or_variable() {
         .one_mistake(&["given.toml: database.batch_rows: found 0. "]);
     Setup::new().var("CALLCENTER_LINES_COUNTRY", "ZZ").one_mistake(&["CALLCENTER_LINES_COUNTRY: lines.country: "]);
     Setup::new().dot_env("ARI_PASSWORD=x\nARI_URL=ftp://h\n").one_mistake(&["ARI_URL in .env: asterisk[1].url: "]);
+}
+
+/// A right configuration with every channel of alarms.
+fn with_channels(config: &mut Config) {
+    let alarms = &mut config.alarms;
+    alarms.webhook_url = Secret::new("https://example.org/hook/token");
+    alarms.telegram_token = Secret::new("123:AB_c-d");
+    alarms.telegram_chat = "-100".into();
+    alarms.smtp_host = "mail.example.org".into();
+    alarms.smtp_from = "Call center <calls@example.org>".into();
+    alarms.smtp_to = vec!["a@example.org".into(), "b@example.org".into()];
+}
+
+#[test]
+fn alarms() {
+    accepted(with_channels);
+    let bad = |key: &str, parts: &[&str], change: fn(&mut Config)| {
+        wrong(key, parts, |config| {
+            with_channels(config);
+            change(config);
+        });
+    };
+    bad("alarms.work_days", &["\"Mo\"", "mon, tue"], |c| c.alarms.work_days = vec!["tue".into(), "Mo".into()]);
+    for key in ["alarms.work_from", "alarms.work_to"] {
+        for time in ["", "9", "25:00", "09:60"] {
+            wrong(key, &["time of day"], |c| match key {
+                "alarms.work_from" => c.alarms.work_from = time.into(),
+                _ => c.alarms.work_to = time.into(),
+            });
+        }
+    }
+    accepted(|c| c.alarms.work_to = "24:00".into());
+    bad("alarms.no_inbound_min", &["lines.trunks", "lines.inbound_contexts"], |c| c.alarms.no_inbound_min = 60);
+    accepted(|c| {
+        c.alarms.no_inbound_min = 60;
+        c.lines.inbound_contexts = vec!["from-trunk".into()];
+    });
+    bad("alarms.ca_file", &["can't be read"], |c| c.alarms.ca_file = "/nowhere/ca.pem".into());
+    bad("alarms.webhook_url", &["not shown", "http or https"], |c| c.alarms.webhook_url = Secret::new("ftp://h/tok"));
+    bad("alarms.telegram_url", &["without credentials"], |c| c.alarms.telegram_url = "https://me:pw@h".into());
+    bad("alarms.telegram_token", &["not shown", "BotFather"], |c| c.alarms.telegram_token = Secret::new("12/../x"));
+    bad("alarms.telegram_chat", &["Set the chat"], |c| c.alarms.telegram_chat.clear());
+    bad("alarms.smtp_from", &["Set the sender"], |c| c.alarms.smtp_from = "nobody".into());
+    bad("alarms.smtp_to", &["Set the recipients"], |c| c.alarms.smtp_to.clear());
+    bad("alarms.smtp_to", &["\"x\"", "mail addresses"], |c| c.alarms.smtp_to.push("x".into()));
+    bad("alarms.smtp_security", &["on this machine"], |c| c.alarms.smtp_security = SmtpSecurity::None);
+    accepted(|c| {
+        with_channels(c);
+        (c.alarms.smtp_security, c.alarms.smtp_host) = (SmtpSecurity::None, "localhost".into());
+    });
 }

@@ -66,3 +66,29 @@ fn credentials_in_a_url_are_hidden_from_debug_and_settings() {
     assert!(!shown.contains(SECRET), "{shown}");
     assert!(shown.contains("it may hold credentials"), "{shown}");
 }
+
+#[test]
+fn secrets_of_alarms_are_hidden_and_their_change_is_seen() {
+    for key in ["webhook_url", "webhook_secret", "smtp_password", "telegram_token"] {
+        let variable = format!("CALLCENTER_ALARMS_{}", key.to_uppercase());
+        let value = if key == "webhook_url" { format!("https://h/{SECRET}") } else { SECRET.to_owned() };
+        for setup in [
+            Setup::new().var(&variable, &value),
+            Setup::new().dot_env(&format!("{variable}='{value}'\n")),
+            Setup::new().config_file(&format!("[alarms]\n{key} = '{value}'\n")),
+            // Wrong in one way or another.
+            Setup::new().var(&variable, &format!("{value} \n@")),
+            Setup::new().config_file(&format!("[alarms]\n{key} = ['{value}']\n")),
+            Setup::new().config_file(&format!("[alarms]\n{key} = '{value}\n")),
+        ] {
+            let shown = everything(&setup);
+            assert!(!shown.contains(SECRET), "{key}: {shown}");
+        }
+        let setup = Setup::new().var(&variable, &value);
+        assert!(everything(&setup).contains(&format!("alarms.{key} = (set)")), "{key}");
+        assert!(everything(&Setup::new()).contains(&format!("alarms.{key} = (not set)")), "{key}");
+        let other = Setup::new().var(&variable, &format!("{value}2")).load().config;
+        let changes = Config::diff_reloadable(&setup.load().config, &other);
+        assert_eq!(changes.reloadable, [format!("alarms.{key}")]);
+    }
+}

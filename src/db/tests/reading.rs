@@ -7,11 +7,12 @@ use diesel::sql_types::Text;
 
 use super::{START, advance, call, change, commit, event, fresh, leg, node, uid};
 use crate::db::batch::Part;
-use crate::db::calls::CallRow;
+use crate::db::calls::{CallRow, last_inbound};
+use crate::db::gaps::{self, GapRow};
 use crate::db::legs::LegRow;
 use crate::db::pool::{ReadError, ReadPool};
 use crate::db::read;
-use crate::model::{CallUid, NodeId, Status};
+use crate::model::{CallUid, Direction, NodeId, Status};
 
 #[derive(QueryableByName)]
 struct Plan {
@@ -194,4 +195,31 @@ fn an_open_call_that_is_not_whole_is_found_with_every_call_that_shares_a_channel
     assert_eq!(of(&["100", "200", "300"], 10), []);
     assert_eq!(of(&[], 1), [(uid(1), 2), (uid(2), 1)], "the oldest first");
     assert_eq!(of(&[], 10).len(), 3);
+}
+
+#[test]
+fn what_alarms_ask() {
+    let (_folder, _, mut opened) = fresh();
+    let conn = &mut opened.connection;
+    assert_eq!((gaps::newest(conn).unwrap(), gaps::after(conn, 0, 9).unwrap().len()), (None, 0));
+    let gap = |position| GapRow {
+        node: node(),
+        stream: "journal".into(),
+        position,
+        since: START,
+        until: START.plus_millis(5),
+        reason: "socket closed".into(),
+        calls_touched: 2,
+        sample: None,
+    };
+    let with = |n: i64, direction| CallRow { direction: Some(direction), ..call(n) };
+    let calls = vec![with(1, Direction::Inbound), with(2, Direction::Inbound), with(3, Direction::Outbound)];
+    let second = calls[1].created_at;
+    commit(conn, Part { calls, gaps: (1..=3).map(gap).collect(), ..Part::default() });
+    assert_eq!(gaps::newest(conn).unwrap(), Some(3));
+    let ids = |found: Vec<gaps::StoredGap>| found.into_iter().map(|gap| gap.id).collect::<Vec<_>>();
+    assert_eq!(ids(gaps::after(conn, 1, 9).unwrap()), [2, 3]);
+    assert_eq!(ids(gaps::after(conn, 0, 2).unwrap()), [1, 2]);
+    assert_eq!(last_inbound(conn, START).unwrap(), Some(second));
+    assert_eq!(last_inbound(conn, second.plus_millis(1)).unwrap(), None);
 }

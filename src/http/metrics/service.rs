@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Scrape;
 use super::families::{Families, Labels, bytes, plain, seconds};
+use crate::actors::alarm::event::Kind;
 use crate::actors::supervisor::{ActorView, PartState};
 
 fn alone<'a>(value: f64) -> [(Labels<'a>, f64); 1] {
@@ -26,6 +27,7 @@ pub(super) fn write(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
     )?;
     actors(scrape, to)?;
     writer(scrape, to)?;
+    alarms(scrape, to)?;
     let database = &view.database;
     to.gauge(bytes("database_size", "The database file"), known(database.bytes))?;
     to.gauge(bytes("database_wal_size", "The database's write-ahead log"), known(database.wal_bytes))?;
@@ -92,5 +94,22 @@ fn writer(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
     to.counter(
         plain("retired_rows", "Rows that retention deleted"),
         of(writer.map(|writer| writer.retired_rows as f64)),
+    )
+}
+
+fn alarms(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
+    let Some(view) = &scrape.view.alarms else { return Ok(()) };
+    let raised = |kind: Kind| view.raised.iter().filter(|raised| raised.alarm == kind).count() as f64;
+    to.gauge(
+        plain("alarm_raised", "How many alarms of this kind are raised"),
+        Kind::ALL.map(|kind| (vec![("alarm", kind.as_str())], raised(kind))),
+    )?;
+    let outcomes = view.channels.iter().flat_map(|view| {
+        let of = |outcome, count: u64| (vec![("channel", view.channel), ("outcome", outcome)], count as f64);
+        [of("sent", view.sent), of("failed", view.failed), of("failed_try", view.failed_tries)]
+    });
+    to.counter(
+        plain("alarm_notifications", "Messages by channel: sent, given up (failed), and single tries that failed"),
+        outcomes,
     )
 }

@@ -102,6 +102,12 @@ impl Service {
         });
     }
 
+    /// Starts it again, whether it becomes ready or not.
+    #[track_caller]
+    pub(crate) fn relaunch(&mut self) {
+        self.launch();
+    }
+
     /// Waits until `/health/ready` says no, with a reason.
     #[track_caller]
     pub(crate) fn unready(&self, limit: Duration) -> Value {
