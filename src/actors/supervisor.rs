@@ -8,6 +8,7 @@
 //!
 //! A tree that fails again and again ends the process (`app`), for the system's own supervisor to start it.
 
+mod guard;
 mod node;
 mod pulse;
 mod view;
@@ -24,6 +25,8 @@ use super::db_writer::{DbWriter, Reconfigure, Watch, WriterStatus};
 use super::messages::{Exited, Stop, wall_clock};
 use crate::config::Config;
 use crate::model::NodeId;
+use guard::Guard;
+pub use guard::GuardView;
 use node::{NodeUnit, Places};
 pub use pulse::Pulse;
 use view::Part;
@@ -79,6 +82,7 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(3_500);
 pub struct Supervisor {
     setup: SupervisorSetup,
     nodes: BTreeMap<NodeId, NodeUnit>,
+    guards: BTreeMap<NodeId, Guard>,
     writer: Part,
     started: f64,
     stopping: bool,
@@ -90,6 +94,7 @@ impl Supervisor {
         Self {
             setup,
             nodes: BTreeMap::new(),
+            guards: BTreeMap::new(),
             writer: Part::new("db_writer", None),
             started: wall_clock(),
             stopping: false,
@@ -157,6 +162,7 @@ impl Actor for Supervisor {
         for index in 0..self.setup.config.asterisk.len() {
             self.start_node(index, ctx);
         }
+        ctx.run_interval(guard::INTERVAL, Self::refresh_guards);
     }
 }
 
@@ -180,15 +186,19 @@ impl Handler<SystemStatus> for Supervisor {
 
     fn handle(&mut self, _: SystemStatus, _: &mut Self::Context) -> Self::Result {
         let writer = self.setup.writer.clone();
-        let nodes: Vec<_> = self.nodes.values().map(|unit| unit.look(STATUS_LIMIT)).collect();
+        let nodes: Vec<_> = self
+            .nodes
+            .values()
+            .map(|unit| (unit.look(STATUS_LIMIT), self.guards.get(&unit.node).map(Guard::view)))
+            .collect();
         let part = self.writer.clone();
         let (path, started) = (self.setup.config.database.path.clone(), self.started);
         let min_free = self.setup.config.database.min_free_bytes;
         Box::pin(async move {
             let writer = writer.send(WriterStatus).timeout(STATUS_LIMIT).await.ok();
             let mut views = Vec::new();
-            for look in nodes {
-                views.push(look.await);
+            for (look, guard) in nodes {
+                views.push(NodeView { guard, ..look.await });
             }
             SystemView::new(started, views, part, writer, &path, min_free)
         })

@@ -55,6 +55,7 @@ fn every_key_has_an_environment_name() {
                     "log.level" => "debug",
                     "lines.country" => "DE",
                     "report.time_zone" => "Europe/Berlin",
+                    "guard.variable" => "OFFICE_ALIVE",
                     _ => "some/path",
                 };
                 (text.to_owned(), serde_json::Value::from(text))
