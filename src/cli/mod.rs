@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod asterisk_config;
 mod backup;
 mod check;
 mod completions;
@@ -10,6 +11,7 @@ mod record;
 mod replay;
 mod serve;
 
+pub use asterisk_config::{AsteriskConfigArgs, ConfPart};
 pub use backup::BackupArgs;
 pub use check::CheckArgs;
 pub use completions::CompletionsArgs;
@@ -73,6 +75,9 @@ pub enum Command {
     /// Walk the way from here to a working system, and say what to do.
     #[command(long_about = doctor::ABOUT)]
     Doctor(DoctorArgs),
+    /// Print Asterisk's files for the configuration in force.
+    #[command(long_about = asterisk_config::ABOUT)]
+    AsteriskConfig(AsteriskConfigArgs),
     /// Run the service against a built-in simulated Asterisk.
     #[command(long_about = demo::ABOUT)]
     Demo(DemoArgs),
@@ -135,6 +140,7 @@ fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
     match command {
         Command::Serve(args) => serve::run(args, loaded, telemetry),
         Command::Doctor(args) => doctor::run(args, loaded),
+        Command::AsteriskConfig(args) => asterisk_config::run(&args, &loaded),
         Command::Demo(args) => demo::run(args, loaded),
         Command::Replay(args) => replay::run(args, loaded),
         Command::Backup(args) => backup::run(&args, &loaded),

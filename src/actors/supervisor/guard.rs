@@ -9,7 +9,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tracing::{info, warn};
 
 use super::Supervisor;
@@ -19,7 +19,7 @@ use crate::actors::connection::State;
 use crate::actors::link::Link;
 use crate::ari::request::Request;
 use crate::config;
-use crate::model::{NodeId, Timestamp};
+use crate::model::NodeId;
 
 /// Between two refreshes.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
@@ -177,19 +177,14 @@ fn would_wait(view: &NodeView, end: Option<u64>) -> Option<String> {
 
 /// Sets the variable to Asterisk's present second.
 async fn refresh(commands: &Link<AriCommand>, name: String) -> Result<(), String> {
-    #[derive(Deserialize)]
-    struct Pong {
-        timestamp: Timestamp,
-    }
     let ask = async |request| {
         let asked = commands.get().send(Ask { request, who: "guard".into() }).await;
         asked.map_err(|error| format!("the command actor is away: {error}"))
     };
     let pong = ask(Request::Ping).await?;
-    let Some(body) = pong.outcome.body() else { return Err(pong.outcome.to_string()) };
-    let pong: Pong =
-        serde_json::from_slice(body).map_err(|error| format!("Asterisk's ping does not tell its time: {error}"))?;
-    let at = u64::try_from(pong.timestamp.millis() / 1_000).unwrap_or(0);
+    let Some(at) = pong.epoch_second() else {
+        return Err(format!("Asterisk's ping does not tell its time: {}", pong.outcome));
+    };
     let answer = ask(Request::Heartbeat { name, at }).await?;
     if answer.outcome.is_done() { Ok(()) } else { Err(answer.outcome.to_string()) }
 }

@@ -73,6 +73,10 @@ fn a_frozen_service_holds_up_no_new_call() {
     assert_eq!(service.rows().number("SELECT COUNT(*) AS number FROM commands WHERE who = 'guard'"), 0);
     let varsets = "SELECT COUNT(*) AS number FROM events WHERE type = 'ChannelVarset'";
     assert_eq!(service.rows().number(varsets), 0, "refreshing makes no events");
+    // By the subroutine that FreePBX calls: it comes back from the application.
+    asterisk.caller("uac", 166, &["to=*121", "talk=200"]).succeed(s(20));
+    super::stage::answered(&service, "dialed_number = '*121'");
+    assert_eq!(service.rows().number("SELECT COUNT(*) AS number FROM events WHERE type = 'StasisStart'"), 4);
     service.sigterm();
     call(&asterisk, 165, s(5));
 }
