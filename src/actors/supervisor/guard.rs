@@ -202,14 +202,15 @@ mod tests {
 
     async fn until(supervisor: &Addr<Supervisor>, what: &str, right: impl Fn(&GuardView) -> bool) -> GuardView {
         let deadline = Instant::now() + Duration::from_secs(20);
+        let mut look = tokio::time::interval(Duration::from_millis(20));
         loop {
+            look.tick().await;
             let view = supervisor.send(SystemStatus).await.unwrap();
             let guard = view.nodes.first().and_then(|node| node.guard.clone());
             match guard {
                 Some(guard) if right(&guard) => return guard,
                 other => assert!(Instant::now() < deadline, "waited in vain until {what}: {other:?}"),
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
