@@ -168,6 +168,9 @@ impl AriCommand {
     }
 
     fn count(&mut self, request: &Request, answer: &Answer) {
+        if request.is_pulse() {
+            return;
+        }
         let (node, method) = (&self.setup.node, request.method().as_str());
         let ms = answer.took.as_secs_f64() * 1e3;
         self.view.retried += u64::from(answer.retried);

@@ -70,14 +70,18 @@ impl FakeAri {
     }
 
     pub(super) fn http(&self, password: &str, ari: &Ari) -> AriHttp {
-        let asterisk = Asterisk {
+        AriHttp::new(&self.asterisk(password), ari).unwrap()
+    }
+
+    /// How the configuration names it.
+    pub(super) fn asterisk(&self, password: &str) -> Asterisk {
+        Asterisk {
             url: format!("http://127.0.0.1:{}", self.port),
             username: "joe".into(),
             password: Secret::new(password),
             app: "cc".into(),
             ..Asterisk::default()
-        };
-        AriHttp::new(&asterisk, ari).unwrap()
+        }
     }
 
     pub(super) fn seen(&self, request: &str) -> usize {
@@ -193,6 +197,7 @@ async fn answer(server: &Server, request: &str) -> (u16, Value) {
         "GET /ari/channels" => (200, json!([{"id": "1.0", "name": "PJSIP/100-0"}])),
         "GET /ari/bridges" => (200, json!([])),
         "GET /ari/asterisk/info" => (200, json!({"system": {"version": "22.10.1"}})),
+        "GET /ari/asterisk/ping" => (200, json!({"ping": "pong", "timestamp": "2026-11-22T18:33:58.999+0300"})),
         r if r.starts_with("GET /ari/channels/1.0/variable") => (200, json!({"value": "1.0"})),
         r if r.starts_with("POST /ari/applications/cc/subscription") => {
             if server.read_only.get() {

@@ -8,6 +8,7 @@
 //!
 //! A tree that fails again and again ends the process (`app`), for the system's own supervisor to start it.
 
+mod guard;
 mod node;
 mod pulse;
 mod view;
@@ -26,6 +27,8 @@ use super::db_writer::{DbWriter, Reconfigure, Watch, WriterStatus};
 use super::messages::{Exited, Stop, wall_clock};
 use crate::config::Config;
 use crate::model::NodeId;
+use guard::Guard;
+pub use guard::GuardView;
 use node::{NodeUnit, Places};
 pub use pulse::Pulse;
 use view::Part;
@@ -87,6 +90,7 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(3_500);
 pub struct Supervisor {
     setup: SupervisorSetup,
     nodes: BTreeMap<NodeId, NodeUnit>,
+    guards: BTreeMap<NodeId, Guard>,
     writer: Part,
     alarms: Option<Addr<Alarms>>,
     alarms_part: Part,
@@ -101,6 +105,7 @@ impl Supervisor {
         Self {
             setup,
             nodes: BTreeMap::new(),
+            guards: BTreeMap::new(),
             writer: Part::new("db_writer", None),
             alarms: None,
             alarms_part: Part::new(alarm::NAME, None),
@@ -190,6 +195,7 @@ impl Actor for Supervisor {
         }
         self.watch(ctx);
         self.start_alarms(ctx);
+        ctx.run_interval(guard::INTERVAL, Self::refresh_guards);
     }
 }
 
@@ -214,7 +220,11 @@ impl Handler<SystemStatus> for Supervisor {
 
     fn handle(&mut self, _: SystemStatus, _: &mut Self::Context) -> Self::Result {
         let writer = self.setup.writer.clone();
-        let nodes: Vec<_> = self.nodes.values().map(|unit| unit.look(STATUS_LIMIT)).collect();
+        let nodes: Vec<_> = self
+            .nodes
+            .values()
+            .map(|unit| (unit.look(STATUS_LIMIT), self.guards.get(&unit.node).map(Guard::view)))
+            .collect();
         let part = self.writer.clone();
         let alarms = self.alarms.as_ref().map(|alarms| alarms.send(AlarmStatus).timeout(STATUS_LIMIT));
         let alarms_part = self.alarms_part.clone();
@@ -223,8 +233,8 @@ impl Handler<SystemStatus> for Supervisor {
         Box::pin(async move {
             let writer = writer.send(WriterStatus).timeout(STATUS_LIMIT).await.ok();
             let mut views = Vec::new();
-            for look in nodes {
-                views.push(look.await);
+            for (look, guard) in nodes {
+                views.push(NodeView { guard, ..look.await });
             }
             let mut view = SystemView::new(started, views, part, writer, &path, min_free);
             if let Some(alarms) = alarms {

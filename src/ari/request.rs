@@ -130,6 +130,14 @@ pub enum Request {
         /// Its value.
         value: String,
     },
+    /// `POST /asterisk/variable` with Asterisk's own second: the service answers. Written each second, it is neither
+    /// about a call nor on record, and may be sent twice.
+    Heartbeat {
+        /// The variable's name.
+        name: String,
+        /// Seconds since 1970 by Asterisk's clock.
+        at: u64,
+    },
     /// `GET /applications`.
     ListApplications,
     /// Something about one Stasis application.
@@ -265,12 +273,19 @@ impl Request {
         parts::path_and_query(&parts.path, &parts.query)
     }
 
-    /// Whether it changes something in Asterisk: such requests are on record with who asked and what came back.
+    /// Whether it changes something in Asterisk that matters to a call: such requests are on record with who asked and
+    /// what came back, and are sent once.
     pub fn changes_something(&self) -> bool {
         match self.method() {
             Method::Get => false,
-            Method::Post | Method::Put | Method::Delete => true,
+            Method::Post | Method::Put | Method::Delete => !self.is_pulse(),
         }
+    }
+
+    /// Whether it only asks how Asterisk is or says how the service is: such requests are not counted with those about
+    /// calls.
+    pub fn is_pulse(&self) -> bool {
+        matches!(self, Self::Ping | Self::Heartbeat { .. })
     }
 
     /// The channel or bridge that it is about; requests about the same one are sent in order.
@@ -297,6 +312,7 @@ impl Request {
             | Self::Ping
             | Self::GetGlobalVariable { .. }
             | Self::SetGlobalVariable { .. }
+            | Self::Heartbeat { .. }
             | Self::ListApplications
             | Self::Application { .. } => None,
         }
@@ -342,6 +358,9 @@ impl Request {
             Self::GetGlobalVariable { name } => Parts::get(path(&["asterisk", "variable"])).with("variable", name),
             Self::SetGlobalVariable { name, value } => {
                 Parts::post(path(&["asterisk", "variable"])).with("variable", name).with("value", value)
+            }
+            Self::Heartbeat { name, at } => {
+                Parts::post(path(&["asterisk", "variable"])).with("variable", name).with("value", at.to_string())
             }
             Self::ListApplications => Parts::get(path(&["applications"])),
             Self::Application { name, action } => action.parts(name),

@@ -7,6 +7,7 @@
 
 mod asterisk;
 mod events;
+mod guard;
 mod hold;
 mod local;
 mod report;
@@ -18,7 +19,7 @@ use clap::Args;
 use futures_util::future::join_all;
 
 use super::Exit;
-use crate::config::{Asterisk, Loaded, environment_name};
+use crate::config::{Asterisk, Guard, Loaded, environment_name};
 use report::{Outcome, Report, Step};
 
 /// What it does, for its long help.
@@ -65,7 +66,7 @@ async fn examine(args: &DoctorArgs, loaded: &Loaded) -> bool {
         let apps: Vec<String> = waits.iter().map(|(a, _)| format!("'{}' of {}", a.app, a.name)).collect();
         eprintln!("waiting up to {} s for a test call into {}: make one now", args.wait, apps.join(" or "));
     }
-    let calls = waits.into_iter().map(|(asterisk, entered)| test_call(asterisk, entered, args.wait));
+    let calls = waits.into_iter().map(|(asterisk, entered)| test_call(asterisk, &config.guard, entered, args.wait));
     for step in join_all(calls).await {
         report.add(step);
     }
@@ -93,7 +94,7 @@ fn configuration(loaded: &Loaded) -> Outcome {
 }
 
 /// Waits for the call of one Asterisk and gives the application back.
-async fn test_call(asterisk: &Asterisk, entered: stasis::Entered, wait: u64) -> Step {
-    let (tried, outcome) = entered.wait(&asterisk.app, wait).await;
+async fn test_call(asterisk: &Asterisk, guard: &Guard, entered: stasis::Entered, wait: u64) -> Step {
+    let (tried, outcome) = entered.wait(&asterisk.app, guard, wait).await;
     Step::of(&asterisk.name, "test_call", tried, outcome)
 }

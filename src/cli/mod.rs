@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod alarms;
+mod asterisk_config;
 mod backup;
 mod check;
 mod completions;
@@ -12,6 +13,7 @@ mod replay;
 mod serve;
 
 pub use alarms::{AlarmsArgs, AlarmsCommand};
+pub use asterisk_config::{AsteriskConfigArgs, ConfPart};
 pub use backup::BackupArgs;
 pub use check::CheckArgs;
 pub use completions::CompletionsArgs;
@@ -75,6 +77,9 @@ pub enum Command {
     /// Walk the way from here to a working system, and say what to do.
     #[command(long_about = doctor::ABOUT)]
     Doctor(DoctorArgs),
+    /// Print Asterisk's files for the configuration in force.
+    #[command(long_about = asterisk_config::ABOUT)]
+    AsteriskConfig(AsteriskConfigArgs),
     /// Run the service against a built-in simulated Asterisk.
     #[command(long_about = demo::ABOUT)]
     Demo(DemoArgs),
@@ -140,6 +145,7 @@ fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
     match command {
         Command::Serve(args) => serve::run(args, loaded, telemetry),
         Command::Doctor(args) => doctor::run(args, loaded),
+        Command::AsteriskConfig(args) => asterisk_config::run(&args, &loaded),
         Command::Demo(args) => demo::run(args, loaded),
         Command::Replay(args) => replay::run(args, loaded),
         Command::Backup(args) => backup::run(&args, &loaded),

@@ -30,7 +30,7 @@ pub use mistake::{Mistake, Refused};
 pub use reload::Changes;
 pub use secret::Secret;
 pub use sections::{
-    Ari, Asterisk, Calls, Database, Http, Journal, Lines, Log, LogFormat, Report, Synchronous, Watchdog,
+    Ari, Asterisk, Calls, Database, Guard, Http, Journal, Lines, Log, LogFormat, Report, Synchronous, Watchdog,
 };
 pub use settings::Setting;
 pub use validate::{NODE_NAME_RULE, is_node_name};
@@ -47,6 +47,8 @@ pub struct Config {
     pub asterisk: Vec<Asterisk>,
     /// How the connection to each behaves.
     pub ari: Ari,
+    /// What tells the dialplan that the service answers.
+    pub guard: Guard,
     /// The journal on disk.
     pub journal: Journal,
     /// The database.

@@ -37,6 +37,8 @@ pub(super) const RANGES: &[Range] = &[
     // Asterisk's http.conf allows 100 sessions by default, its other clients included.
     range("ari.max_in_flight", 1, 64, "requests"),
     range("ari.queue_limit", 1, 100_000, "requests"),
+    // Below 3 an ordinary delay would lead calls past the application.
+    range("guard.max_age_s", 3, 60, "seconds"),
     range("journal.segment_bytes", 4_096, 1024 * 1024 * 1024, "bytes"),
     range("journal.max_bytes", 8_192, TIB, "bytes"),
     range("journal.segment_age_s", 1, 604_800, "seconds"),

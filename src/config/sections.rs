@@ -112,6 +112,22 @@ impl Default for Ari {
     }
 }
 
+/// What tells the dialplan that the service answers: `[guard]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Guard {
+    /// The global variable in Asterisk that is refreshed each second with Asterisk's own epoch second; empty: none.
+    pub variable: String,
+    /// Seconds after which the dialplan leads calls past the application.
+    pub max_age_s: u64,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { variable: "CALLCENTER_ALIVE".into(), max_age_s: 3 }
+    }
+}
+
 /// The journal on disk: `[journal]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -23,12 +23,24 @@ impl Config {
         ranges::check(self, &mut mistakes);
         relations(self, &mut mistakes);
         events::check(&self.ari.event_filter, &mut mistakes);
+        guard(&self.guard.variable, &mut mistakes);
         paths(self, &mut mistakes);
         level(&self.log.level, &mut mistakes);
         lines(self, &mut mistakes);
         time_zone(&self.report.time_zone, &mut mistakes);
         alarms::check(self, &mut mistakes);
         mistakes
+    }
+}
+
+/// The guard's variable: what the dialplan can name as `${NAME}` without meaning a function or an inherited variable.
+fn guard(name: &str, mistakes: &mut Vec<Mistake>) {
+    let right = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.len() <= 79
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !name.is_empty() && !right {
+        let sentence = "Allowed: 1 to 79 of A-Z, a-z, 0-9 and _, a letter first; empty for no guard.";
+        mistakes.push(Mistake::at("guard.variable", format!("{name:?}"), sentence));
     }
 }
 

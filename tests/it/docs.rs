@@ -72,10 +72,67 @@ fn each_readme_explains_every_column_of_calls() {
 #[test]
 fn each_readme_names_every_command_and_links_the_other() {
     for (file, text) in READMES {
-        for command in ["serve", "check", "doctor", "demo", "backup", "replay", "record", "alarms", "completions"] {
+        for command in [
+            "serve",
+            "check",
+            "doctor",
+            "demo",
+            "backup",
+            "replay",
+            "record",
+            "alarms",
+            "asterisk-config",
+            "completions",
+        ] {
             assert!(text.contains(&format!("`callcenter {command}")), "{file}: {command}");
         }
         let other = READMES.iter().find(|(name, _)| *name != file).expect("two").0;
         assert!(text.contains(&format!("]({other})")), "{file} does not link {other}");
     }
+}
+
+/// What `callcenter asterisk-config` prints with the READMEs' `.env`.
+fn printed(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_callcenter"))
+        .env_clear()
+        .envs([("ARI_URL", "http://127.0.0.1:8088/ari"), ("ARI_USERNAME", "callcenter")])
+        .env("ARI_PASSWORD", "a-long-random-password")
+        .current_dir(folder.path())
+        .arg("asterisk-config")
+        .args(arguments)
+        .output()
+        .expect("the program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Lines without comments (each README has them in its language) and blanks at their ends.
+fn bare(text: &str) -> Vec<&str> {
+    text.lines().map(|line| line.split_once(';').map_or(line, |(line, _)| line).trim_end()).collect()
+}
+
+/// Each README's blocks for Asterisk, and the tests' own dialplan, are what the command prints.
+#[test]
+fn what_is_shown_for_asterisk_is_what_is_printed() {
+    for (file, text) in READMES {
+        let blocks: Vec<&str> =
+            text.split("```ini\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block)).collect();
+        let parts = [
+            vec!["--part", "http.conf"],
+            vec!["--part", "ari.conf", "--show-secrets"],
+            vec!["--part", "extensions.conf"],
+        ];
+        assert_eq!(blocks.len(), parts.len(), "{file}");
+        for (block, arguments) in blocks.iter().zip(parts) {
+            assert_eq!(bare(block), bare(&printed(&arguments)), "{file}: {arguments:?}");
+        }
+    }
+    let dialplan = include_str!("../asterisk/conf/extensions.conf");
+    let own = printed(&["--part", "extensions.conf"]).replace("[internal]", "[guarded]");
+    assert!(dialplan.contains(&own), "the tests' dialplan is another than\n{own}");
+    let freepbx = printed(&["--freepbx", "--part", "extensions.conf"]);
+    let enter = freepbx.split("\n\n").next().and_then(|text| text.split_once("[callcenter-enter]")).expect("it").1;
+    assert!(dialplan.contains(enter), "the tests' subroutine is another than\n{enter}");
+    assert!(!printed(&[]).contains("a-long-random-password"), "a secret is printed without being asked for");
 }

@@ -122,15 +122,18 @@ fn all_is_well_and_a_call_goes_on() {
         other => Err(other),
     });
     let _callee = asterisk.answerer(121, 100, 60_000);
-    asterisk.caller("uac", 120, &["to=121", "talk=500"]).succeed(s(60));
+    // By the guarded dialplan, which doctor has to keep open itself.
+    asterisk.caller("uac", 160, &["to=9121", "talk=500"]).succeed(s(60));
     let found = doctor.finish(process);
     found.problems(&[]);
     assert!(found.steps().iter().all(|step| step["result"] == "ok"), "{}", found.out);
     let call = found.step("test_call", "ok");
-    assert!(call.contains("from 120, dialled 121") && call.contains("sent on"), "{call}");
+    assert!(call.contains("from 160, dialled 121 in context guarded") && call.contains("sent on"), "{call}");
     assert_eq!(asterisk.rest("GET", "applications/callcenter-app", &[]).0, 404, "doctor left its application behind");
     let unset = asterisk.order("GET", "asterisk/variable", &[("variable", "CALLCENTER_DOCTOR")]);
     assert_eq!(unset["value"], "");
+    let stale = asterisk.order("GET", "asterisk/variable", &[("variable", "CALLCENTER_ALIVE")]);
+    assert_eq!(stale["value"], "", "the dialplan was left open");
 }
 
 #[test]
@@ -141,8 +144,11 @@ fn without_a_call_it_prints_the_dialplan() {
     let asterisk = Asterisk::start();
     let found = Doctor::at(&asterisk.url()).run(&["--wait", "1"]);
     assert_eq!(found.code, Some(3), "{}", found.out);
-    for line in ["✗ [main] test_call", "same => n,Stasis(callcenter-app,${EXTEN})", "asterisk -rx 'dialplan reload'"]
-    {
+    for line in [
+        "✗ [main] test_call",
+        "same => n,GotoIf($[${EPOCH} - 0${CALLCENTER_ALIVE} > 3]?direct)",
+        "asterisk -rx 'dialplan reload'",
+    ] {
         assert!(found.out.contains(line), "{line} is not in\n{}", found.out);
     }
     assert!(found.out.contains("✓ [main] websocket") && !found.out.contains('\x1b'), "{}", found.out);
@@ -225,6 +231,10 @@ fn a_running_service_is_not_disturbed() {
     }
     let asterisk = Asterisk::start();
     let service = Service::start(&asterisk);
+    wait::until("the guard to be fresh", s(20), || match &service.system()["nodes"][0]["guard"] {
+        guard if guard["fresh"] == true => Ok(()),
+        guard => Err(guard.clone()),
+    });
     let mut doctor = Doctor::bare();
     service.beside(&mut doctor.command);
     let process = doctor.spawn(&["--json", "--wait", "60"]);
@@ -237,6 +247,7 @@ fn a_running_service_is_not_disturbed() {
     let found = doctor.finish(process);
     found.problems(&[]);
     assert!(found.step("test_call", "ok").contains("from 122, dialled 123"), "{}", found.out);
+    assert!(found.step("guard", "ok").contains("the running service refreshes it"), "{}", found.out);
     assert!(found.step("application", "ok").contains("by the running service"), "{}", found.out);
     let connection = &service.system()["nodes"][0]["connection"];
     assert_eq!((&connection["state"], &connection["sessions"]), (&"connected".into(), &1.into()), "{connection:#}");

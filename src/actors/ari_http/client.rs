@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::AriHttp;
 use crate::ari::outcome::Outcome;
 use crate::ari::request::{Method, Request};
+use crate::model::Timestamp;
 
 /// Asterisk closes a connection that was idle for 15 s; ours is given up before, so that no request meets the close.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -42,6 +43,16 @@ impl Answer {
     /// Asterisk's clock at the answer, seconds since 1970: `Date` cuts the second off, on average half a second more.
     pub fn clock(&self) -> Option<f64> {
         self.asterisk_at.map(|at| at + 0.5)
+    }
+
+    /// Asterisk's own epoch second, of an answer to [`Request::Ping`].
+    pub fn epoch_second(&self) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Pong {
+            timestamp: Timestamp,
+        }
+        let pong: Pong = serde_json::from_slice(self.outcome.body()?).ok()?;
+        u64::try_from(pong.timestamp.millis() / 1_000).ok()
     }
 
     /// Asterisk's version, of an answer to [`Request::Info`].

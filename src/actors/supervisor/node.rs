@@ -233,7 +233,7 @@ impl NodeUnit {
                 commands.as_ref().map(|c| c.waiting),
             ];
             let actors = parts.iter().zip(mailboxes).map(|(part, mailbox)| part.view(mailbox)).collect();
-            NodeView { name: handles.node.to_string(), connection, journal, registry, commands, actors }
+            NodeView { name: handles.node.to_string(), connection, journal, registry, commands, guard: None, actors }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use actix::MessageResponse;
 use serde::Serialize;
 
+use super::guard::GuardView;
 use crate::actors::alarm::AlarmsView;
 use crate::actors::ari_command::CommandView;
 use crate::actors::connection::{ConnectionView, State};
@@ -126,6 +127,8 @@ pub struct NodeView {
     pub registry: Option<RegistryView>,
     /// The command actor.
     pub commands: Option<CommandView>,
+    /// The guard; `None` where `guard.variable` is empty.
+    pub guard: Option<GuardView>,
     #[serde(skip)]
     pub(super) actors: Vec<ActorView>,
 }
@@ -232,6 +235,10 @@ impl SystemView {
                     "'{name}': for {held} long-lived channels the journal is kept no longer, so a restart marks their calls \
                      incomplete: raise journal.max_bytes, or see whether those channels should be there"
                 ));
+            }
+            let guard = node.guard.as_ref().filter(|guard| !guard.fresh);
+            if let (None, Some(reason)) = (node.reason(), guard.and_then(|guard| guard.reason.as_ref())) {
+                warnings.push(format!("calls go past the application of '{name}': {reason}"));
             }
             let offset = node.registry.as_ref().and_then(|r| r.clock_offset_ms).unwrap_or(0);
             if offset.abs() > CLOCK_LIMIT_MS {

@@ -10,6 +10,15 @@ fn check(request: &Request, expect: &str) {
     assert_eq!(request.changes_something(), !expect.starts_with("GET "), "{expect}");
 }
 
+#[test]
+fn a_heartbeat_sets_a_variable_and_is_not_on_record() {
+    let heartbeat = Request::Heartbeat { name: "ALIVE".into(), at: 1_795_352_366 };
+    assert_eq!(heartbeat.path_and_query(), "/asterisk/variable?variable=ALIVE&value=1795352366");
+    assert_eq!((heartbeat.method(), heartbeat.about()), (Method::Post, None));
+    assert!(!heartbeat.changes_something() && heartbeat.is_pulse() && Request::Ping.is_pulse());
+    assert!(!Request::SetGlobalVariable { name: "ALIVE".into(), value: "1".into() }.is_pulse());
+}
+
 fn channel(action: ChannelAction) -> Request {
     Request::channel("1.5", action)
 }

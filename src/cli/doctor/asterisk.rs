@@ -7,6 +7,7 @@ use chrono::Utc;
 use tokio::net::{TcpStream, lookup_host};
 use url::{Host, Url};
 
+use super::guard;
 use super::report::{Outcome, Report, Step, Verdict};
 use super::service::Service;
 use super::stasis::{self, Entered};
@@ -18,7 +19,7 @@ use crate::config::{Ari, Asterisk, Config};
 use crate::model::NodeId;
 
 /// The steps in their order; after one that failed the rest is skipped, each by its name.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "address",
     "reach",
     "ari",
@@ -26,6 +27,7 @@ const STEPS: [&str; 11] = [
     "write_access",
     "version",
     "clock",
+    "guard",
     "application",
     "websocket",
     "subscribe_all",
@@ -117,6 +119,9 @@ impl Walk<'_> {
         self.add(format!("POST /asterisk/variable, {VARIABLE}"), outcome);
         self.add("version in /asterisk/info", version(&info));
         self.add("Date of Asterisk's answer against this machine's clock", clock(&info, here));
+        let refreshed = service.and_then(|s| s.guard(&asterisk.name, http.root()));
+        let outcome = guard::look(&client, &self.config.guard, refreshed).await;
+        self.add(format!("GET /asterisk/variable, {}", self.config.guard.variable), outcome);
         self.application(&http, &client, service, may_write, wait).await
     }
 
@@ -194,7 +199,7 @@ impl Walk<'_> {
             self.add(tried, Outcome::skipped(why));
             return None;
         }
-        let held = match stasis::hold(http).await {
+        let held = match stasis::hold(http, &self.config.guard.variable).await {
             Ok(held) => held,
             Err(outcome) => {
                 self.add(tried, outcome);

@@ -18,6 +18,9 @@ const CONNECTIONS: usize = 2;
 /// How long the farewell may take; what entered meanwhile is still continued.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
+/// Between two refreshes of the guard.
+const PULSE: Duration = Duration::from_secs(1);
+
 /// What was seen by the socket first.
 pub(super) enum Seen {
     /// A channel entered; what became of continuing it.
@@ -35,11 +38,12 @@ pub(super) struct Held {
 
 impl Held {
     /// Holds it from now on.
-    pub(super) fn new(http: &AriHttp, socket: Socket) -> Self {
+    pub(super) fn new(http: &AriHttp, socket: Socket, guard: &str) -> Self {
         // One is enough: only the first is told of.
         let (tell, seen) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
-        let holder = Holder { app: http.app().to_owned(), client: http.client(CONNECTIONS), socket, tell };
+        let (app, guard) = (http.app().to_owned(), guard.to_owned());
+        let holder = Holder { app, guard, client: http.client(CONNECTIONS), socket, tell };
         Self { seen, stop, task: actix::spawn(holder.run(stopped)) }
     }
 
@@ -58,6 +62,8 @@ impl Held {
 
 struct Holder {
     app: String,
+    /// The variable by which the dialplan sees that the application is held; empty: none.
+    guard: String,
     client: AriClient,
     socket: Socket,
     tell: mpsc::Sender<Seen>,
@@ -65,8 +71,10 @@ struct Holder {
 
 impl Holder {
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+        let mut pulse = tokio::time::interval(PULSE);
         let end = loop {
             tokio::select! {
+                _ = pulse.tick(), if !self.guard.is_empty() => self.refresh().await,
                 _ = &mut stopped => break None,
                 message = self.socket.next() => match message {
                     Some(Ok(Message::Text(text))) => {
@@ -81,6 +89,11 @@ impl Holder {
                 },
             }
         };
+        if !self.guard.is_empty() {
+            let stale = Request::SetGlobalVariable { name: self.guard.clone(), value: String::new() };
+            // If it can't be emptied, it is stale in a few seconds.
+            let _ = self.client.ask(&stale).await;
+        }
         if let Some(reason) = end {
             // Full when a call was told of before: then nobody asks for this.
             let _ = self.tell.try_send(Seen::End(reason));
@@ -95,6 +108,14 @@ impl Holder {
             }
         };
         let _ = tokio::time::timeout(CLOSE_LIMIT, farewell).await;
+    }
+
+    /// As the service does while it holds the application.
+    async fn refresh(&self) {
+        if let Some(at) = self.client.ask(&Request::Ping).await.epoch_second() {
+            // A refusal was told by the step that tried to write.
+            let _ = self.client.ask(&Request::Heartbeat { name: self.guard.clone(), at }).await;
+        }
     }
 
     async fn text(&mut self, text: &str) {

@@ -11,6 +11,8 @@ use crate::actors::ari_http::{AriClient, AriHttp};
 use crate::actors::journal::JournalReader;
 use crate::ari::outcome::Outcome as Answer;
 use crate::ari::request::{ApplicationAction, Request};
+use crate::cli::asterisk_config::files::dialplan;
+use crate::config::Guard;
 
 /// Right after the handshake Asterisk may not know the application yet: so often it is looked for again.
 const LOOKS: u32 = 20;
@@ -29,19 +31,21 @@ pub(super) enum Entered {
 
 impl Entered {
     /// Waits so many seconds for a call: what was tried and what came of it. Gives the application back.
-    pub(super) async fn wait(self, app: &str, seconds: u64) -> (String, Outcome) {
+    pub(super) async fn wait(self, app: &str, guard: &Guard, seconds: u64) -> (String, Outcome) {
         let limit = Duration::from_secs(seconds);
         match self {
-            Self::Held(held) => (format!("waited for a StasisStart of '{app}'"), by_socket(held, app, limit).await),
+            Self::Held(held) => {
+                (format!("waited for a StasisStart of '{app}'"), by_socket(held, app, guard, limit).await)
+            }
             Self::Journal(reader) => {
                 let tried = format!("waited for a StasisStart of '{app}' in the running service's journal");
-                (tried, by_journal(reader, app, limit).await)
+                (tried, by_journal(reader, app, guard, limit).await)
             }
         }
     }
 }
 
-async fn by_socket(mut held: Held, app: &str, limit: Duration) -> Outcome {
+async fn by_socket(mut held: Held, app: &str, guard: &Guard, limit: Duration) -> Outcome {
     let seen = held.wait(limit).await;
     held.release().await;
     match seen {
@@ -60,11 +64,11 @@ async fn by_socket(mut held: Held, app: &str, limit: Duration) -> Outcome {
             format!("no call was seen: {reason}"),
             "If another client uses this application, give each its own name (ARI_APP_NAME).",
         ),
-        None => none_came(app, limit),
+        None => none_came(app, guard, limit),
     }
 }
 
-async fn by_journal(mut reader: JournalReader, app: &str, limit: Duration) -> Outcome {
+async fn by_journal(mut reader: JournalReader, app: &str, guard: &Guard, limit: Duration) -> Outcome {
     let began = Instant::now();
     loop {
         match reader.read(CHUNK_BYTES) {
@@ -73,7 +77,7 @@ async fn by_journal(mut reader: JournalReader, app: &str, limit: Duration) -> Ou
                     return Outcome::ok(format!("a call entered: {}", call.shown));
                 }
             }
-            Ok(None) if began.elapsed() >= limit => return none_came(app, limit),
+            Ok(None) if began.elapsed() >= limit => return none_came(app, guard, limit),
             Ok(None) => tokio::time::sleep(PAUSE).await,
             Err(error) => {
                 return Outcome::problem(error.to_string(), "See the journal's folder and the service's log.");
@@ -83,18 +87,15 @@ async fn by_journal(mut reader: JournalReader, app: &str, limit: Duration) -> Ou
 }
 
 /// What to do when nothing came: the lines that the dialplan needs.
-fn none_came(app: &str, limit: Duration) -> Outcome {
+fn none_came(app: &str, guard: &Guard, limit: Duration) -> Outcome {
     Outcome::problem(
         format!("no call entered the application within {} s", limit.as_secs()),
         format!(
             "If you made a call, the dialplan doesn't lead it into the application. In extensions.conf, in the context \
-             of your phones:\n\
-             exten => _X.,1,NoOp(Call to ${{EXTEN}})\n \
-             same => n,Stasis({app},${{EXTEN}})\n \
-             same => n,Dial(PJSIP/${{EXTEN}},30,tr)\n \
-             same => n,Hangup()\n\
+             of your phones (`callcenter asterisk-config` prints them too):\n{}\
              Then: asterisk -rx 'dialplan reload'. `asterisk -rx 'dialplan show'` shows what is in force.\n\
-             Else: make a call while doctor waits (--wait SECONDS)."
+             Else: make a call while doctor waits (--wait SECONDS).",
+            dialplan(app, guard)
         ),
     )
 }
@@ -164,9 +165,9 @@ impl Application {
 }
 
 /// Opens the event socket and holds the application.
-pub(super) async fn hold(http: &AriHttp) -> Result<Held, Outcome> {
+pub(super) async fn hold(http: &AriHttp, guard: &str) -> Result<Held, Outcome> {
     match http.open_socket().await {
-        Ok(socket) => Ok(Held::new(http, socket)),
+        Ok(socket) => Ok(Held::new(http, socket, guard)),
         Err(failure) => {
             let advice = match failure.status {
                 Some(_) => {

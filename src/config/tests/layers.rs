@@ -57,6 +57,7 @@ fn every_key_has_an_environment_name() {
                     "report.time_zone" => "Europe/Berlin",
                     "alarms.language" => "ru",
                     "alarms.smtp_security" => "tls",
+                    "guard.variable" => "OFFICE_ALIVE",
                     _ => "some/path",
                 };
                 (text.to_owned(), serde_json::Value::from(if keys::is_secret(&key) { "(set)" } else { text }))

@@ -49,6 +49,16 @@ fn defaults_and_right_examples_have_no_mistake() {
 }
 
 #[test]
+fn the_guard() {
+    accepted(|config| config.guard.variable = String::new());
+    accepted(|config| config.guard.variable = "Alive_2".into());
+    for name in ["2ALIVE", "_ALIVE", "A B", "CDR(x)", "Ä", &"A".repeat(80)] {
+        wrong("guard.variable", &["1 to 79 of A-Z"], |config| config.guard.variable = name.to_owned());
+    }
+    wrong("guard.max_age_s", &["from 3 to 60"], |config| config.guard.max_age_s = 2);
+}
+
+#[test]
 fn urls() {
     for (url, part) in [
         ("ftp://h/ari", "The scheme is another"),

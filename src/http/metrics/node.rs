@@ -8,7 +8,7 @@ use crate::actors::ari_command::CommandView;
 use crate::actors::connection::{ConnectionView, State};
 use crate::actors::journal::JournalStatus;
 use crate::actors::registry::RegistryView;
-use crate::actors::supervisor::NodeView;
+use crate::actors::supervisor::{GuardView, NodeView};
 use crate::actors::tally::NodeTally;
 use crate::model::Status;
 
@@ -26,7 +26,25 @@ pub(super) fn write(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
     connection(scrape, to)?;
     journal(scrape, to)?;
     calls(scrape, to)?;
-    requests(scrape, to)
+    requests(scrape, to)?;
+    guard(scrape, to)
+}
+
+fn guard(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
+    let of = |of: fn(&GuardView) -> f64| each(scrape, move |node| node.guard.as_ref().map(of));
+    to.gauge(
+        plain("guard_fresh", "Whether the dialplan leads calls into the application: guard.variable is fresh"),
+        of(|guard| f64::from(guard.fresh)),
+    )?;
+    to.counter(plain("guard_refreshes", "Refreshes of guard.variable"), of(|guard| guard.refreshes as f64))?;
+    to.counter(
+        plain("guard_withheld", "Times it was not refreshed, since a call that entered would have waited"),
+        of(|guard| guard.withheld as f64),
+    )?;
+    to.counter(
+        plain("guard_failures", "Times that Asterisk did not take the refresh"),
+        of(|guard| guard.failures as f64),
+    )
 }
 
 fn connection(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
