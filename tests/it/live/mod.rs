@@ -9,6 +9,7 @@ mod features;
 mod load;
 mod panic;
 mod queues;
+mod reconcile;
 mod recording;
 mod scenarios;
 mod stage;
