@@ -10,7 +10,7 @@ mod overlap;
 mod prepare;
 mod recall;
 mod recordings;
-mod rows;
+pub(crate) mod rows;
 mod story;
 #[cfg(test)]
 mod tests;

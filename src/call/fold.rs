@@ -11,6 +11,7 @@
 //!
 //! While the call lives: `active` once somebody or something took it, `ringing` before.
 
+use super::direction::{Came, direction_of};
 use super::facts::{ChanFacts, Origin};
 use super::key::{ChanKey, ChanKind, endpoint};
 use super::numbers::dialed_number;
@@ -419,21 +420,14 @@ impl<'a> Folding<'a> {
     }
 
     fn direction(&self, rules: &dyn LineRules) -> (Option<Direction>, Option<String>) {
-        if !rules.configured() {
-            return (None, None);
-        }
-        let name = |m: &Member<'_>| endpoint(&m.chan.name).to_owned();
-        let resource = |m: &Member<'_>| name(m).split_once('/').map(|(_, r)| r.to_owned());
-        let trunk = |m: &&Member<'_>| m.chan.kind == ChanKind::Real && rules.is_trunk(&name(m));
-        let context = self.origin.chan.exten.as_ref().is_some_and(|e| rules.is_inbound_context(&e.second));
-        let came = self.origin.chan.origin == Origin::Caller;
-        if came && (context || trunk(&self.origin)) {
-            return (Some(Direction::Inbound), Some(self.origin).filter(trunk).and_then(resource));
-        }
-        match self.members.iter().find(trunk) {
-            Some(m) => (Some(Direction::Outbound), resource(m)),
-            None => (Some(Direction::Internal), None),
-        }
+        let real = |m: &&Member<'_>| m.chan.kind == ChanKind::Real;
+        let origin = self.origin.chan;
+        let came = Came {
+            by_itself: origin.origin == Origin::Caller,
+            endpoint: Some(self.origin).filter(real).map(|m| endpoint(&m.chan.name)),
+            context: origin.exten.as_ref().map(|e| &*e.second),
+        };
+        direction_of(rules, &came, self.members.iter().filter(real).map(|m| endpoint(&m.chan.name)))
     }
 
     fn leg(&self, m: &Member<'_>, view: &View<'_>) -> LegRow {

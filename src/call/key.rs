@@ -78,7 +78,9 @@ pub(super) fn endpoint(name: &str) -> &str {
 
 /// The second in which a channel was made that has an id of Asterisk's own: `1795373314.0`, `pbx-1795373314.0` where
 /// the server has a name.
-pub(super) fn second_of(id: &str) -> Option<i64> {
+///
+/// `None` where the id was chosen by somebody else.
+pub fn second_of(id: &str) -> Option<i64> {
     let (head, number) = id.rsplit_once('.')?;
     number.parse::<u64>().ok()?;
     head.rsplit_once('-').map_or(head, |(_, second)| second).parse().ok()

@@ -11,7 +11,9 @@
 //! machine of [`Leg`] is for what must be decided *now*: which request to send, what to refuse.
 
 mod book;
+pub mod cdr;
 mod channels;
+mod direction;
 mod facts;
 mod fold;
 mod graph;

@@ -8,6 +8,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod exit;
+mod reconcile;
 mod record;
 mod replay;
 mod serve;
@@ -20,6 +21,7 @@ pub use completions::CompletionsArgs;
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
 pub use exit::Exit;
+pub use reconcile::ReconcileArgs;
 pub use record::RecordArgs;
 pub use replay::ReplayArgs;
 pub use serve::ServeArgs;
@@ -89,6 +91,9 @@ pub enum Command {
     /// Copy the database, also while the service runs.
     #[command(long_about = backup::ABOUT)]
     Backup(BackupArgs),
+    /// Add calls that ran wholly inside a gap, from Asterisk's own CDR.
+    #[command(long_about = reconcile::ABOUT)]
+    Reconcile(ReconcileArgs),
     /// Copy the journal's lines into a file while they come.
     #[command(long_about = record::ABOUT)]
     Record(RecordArgs),
@@ -149,6 +154,7 @@ fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
         Command::Demo(args) => demo::run(args, loaded),
         Command::Replay(args) => replay::run(args, loaded),
         Command::Backup(args) => backup::run(&args, &loaded),
+        Command::Reconcile(args) => reconcile::run(&args, &loaded),
         Command::Record(args) => record::run(args, loaded),
         Command::Alarms(args) => alarms::run(&args, &loaded),
         // These two need neither and are answered before; here only so that a new command can't be forgotten.

@@ -70,6 +70,8 @@ pub struct CallRow {
     pub protocol_id: Option<String>,
     /// How many legs it has had.
     pub legs: i32,
+    /// It ran wholly inside a gap and was added from Asterisk's CDR ([`super::reconcile`]).
+    pub reconciled: bool,
 }
 
 impl CallRow {
@@ -106,6 +108,7 @@ impl CallRow {
             callee_e164: row.callee_e164,
             protocol_id: row.protocol_id,
             legs: i32::try_from(row.legs).unwrap_or(i32::MAX),
+            reconciled: false,
         }
     }
 }
@@ -126,7 +129,7 @@ pub(super) fn upsert(conn: &mut SqliteConnection, row: &CallRow) -> QueryResult<
     let anew = names!(calls:
         node, status, direction, trunk, did, caller_number, caller_name, dialed_number, callee_number, callee_name,
         answered_kind, started_at, answered_at, ended_at, wait_ms, ring_ms, talk_ms, hold_ms, ended_by, cause,
-        sip_status, incomplete, updated_at, caller_e164, dialed_e164, callee_e164, protocol_id, legs,
+        sip_status, incomplete, updated_at, caller_e164, dialed_e164, callee_e164, protocol_id, legs, reconciled,
     );
     Upsert { insert: diesel::insert_into(calls::table).values(row), key: names!(calls: uid), anew }.write(conn)
 }

@@ -22,6 +22,7 @@ pub mod open;
 pub mod pool;
 pub mod positions;
 pub mod read;
+pub mod reconcile;
 pub mod recordings;
 pub mod retention;
 pub mod schema;

@@ -105,6 +105,32 @@ pub fn last_gaps(conn: &mut SqliteConnection, limit: i64) -> QueryResult<Vec<Sto
     gaps::table.order(gaps::id.desc()).limit(limit).select(StoredGap::as_select()).load(conn)
 }
 
+/// Gaps with a number above `after` in their order, at most `limit`, each with how many calls `reconcile` added inside it.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn gaps_after(conn: &mut SqliteConnection, after: i64, limit: i64) -> QueryResult<Vec<(StoredGap, i64)>> {
+    let found: Vec<StoredGap> = gaps::table
+        .filter(gaps::id.gt(after))
+        .order(gaps::id)
+        .limit(limit)
+        .select(StoredGap::as_select())
+        .load(conn)?;
+    let mut all = Vec::with_capacity(found.len());
+    for gap in found {
+        // By the index on created_at, which equals started_at.
+        let inside = calls::table
+            .filter(calls::node.eq(&gap.row.node))
+            .filter(calls::created_at.ge(gap.row.since.plus_millis(-1_000)))
+            .filter(calls::created_at.le(gap.row.until))
+            .filter(calls::ended_at.le(gap.row.until))
+            .filter(calls::reconciled);
+        let count = inside.count().get_result(conn)?;
+        all.push((gap, count));
+    }
+    Ok(all)
+}
+
 /// How far each stream is.
 ///
 /// # Errors

@@ -35,6 +35,7 @@ diesel::table! {
         callee_e164 -> Nullable<Text>,
         protocol_id -> Nullable<Text>,
         legs -> Integer,
+        reconciled -> Bool,
     }
 }
 

@@ -1,6 +1,7 @@
 //! HTTP: health, the state of the system, metrics. It binds to the loopback interface only, and serves nothing that
 //! changes anything before there is authentication.
 
+mod gaps;
 mod health;
 mod metrics;
 mod system;
@@ -38,7 +39,6 @@ impl Server {
 /// What handlers need.
 pub(crate) struct State {
     supervisor: Addr<Supervisor>,
-    #[expect(dead_code, reason = "the calls' resource comes with the API; health needs no query")]
     pool: ReadPool,
     counted: Counted,
     limits: Limits,
@@ -76,5 +76,9 @@ pub fn start(config: &Config, supervisor: Addr<Supervisor>, pool: ReadPool, coun
 }
 
 fn routes(app: &mut web::ServiceConfig) {
-    app.service(health::live).service(health::ready).service(system::system).service(metrics::metrics);
+    app.service(health::live)
+        .service(health::ready)
+        .service(system::system)
+        .service(gaps::gaps)
+        .service(metrics::metrics);
 }

@@ -48,6 +48,7 @@ fn add(tally: &mut Tally, prepared: &Prepared, took: Duration) {
         events(tally.node(&batch.stream.node), batch, written, now);
     }
     for gap in prepared.gaps() {
+        super::story::gap(gap);
         let node = tally.node(&gap.node);
         if gap.sample.is_some() {
             node.bad_frames += 1;

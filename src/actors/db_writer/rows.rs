@@ -35,34 +35,56 @@ struct Body<'a> {
     cause: Option<i32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     incomplete: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reconciled: bool,
 }
 
 pub(super) fn change(node: &NodeId, change: &CallChange, row: Option<&CallRow>) -> NewChange {
     let body = match row {
-        Some(row) => serde_json::to_string(&Body {
-            status: row.status.as_str(),
-            caller: row.caller_number.as_deref(),
-            dialed: row.dialed_number.as_deref(),
-            callee: row.callee_number.as_deref(),
-            kind: row.answered_kind.map(|k| k.as_str()),
-            started_at: row.started_at,
-            answered_at: row.answered_at,
-            ended_at: row.ended_at,
-            talk_ms: row.talk_ms.filter(|_| row.ended_at.is_some()),
-            ended_by: row.ended_by.map(|b| b.as_str()),
-            cause: row.cause,
-            incomplete: row.incomplete,
-        }),
-        None => serde_json::to_string(&serde_json::json!({ "survivor": change.survivor })),
+        Some(row) => body(row, false),
+        // A plain string can always be written as JSON.
+        None => {
+            serde_json::to_string(&serde_json::json!({ "survivor": change.survivor })).unwrap_or_else(|_| "{}".into())
+        }
     };
     NewChange {
         node: node.clone(),
         at: change.at,
         kind: change.kind.as_str().to_owned(),
         call_uid: Some(CallUid::from_stored(&change.uid)),
-        // Plain strings and numbers can always be written as JSON.
-        body: body.unwrap_or_else(|_| "{}".to_owned()),
+        body,
     }
+}
+
+/// The change that tells of a call added from Asterisk's CDR.
+pub(crate) fn reconciled(node: &NodeId, row: &CallRow, at: Timestamp) -> NewChange {
+    NewChange {
+        node: node.clone(),
+        at,
+        kind: "call_reconciled".to_owned(),
+        call_uid: Some(CallUid::from_stored(&row.uid)),
+        body: body(row, true),
+    }
+}
+
+fn body(row: &CallRow, reconciled: bool) -> String {
+    let body = Body {
+        status: row.status.as_str(),
+        caller: row.caller_number.as_deref(),
+        dialed: row.dialed_number.as_deref(),
+        callee: row.callee_number.as_deref(),
+        kind: row.answered_kind.map(|k| k.as_str()),
+        started_at: row.started_at,
+        answered_at: row.answered_at,
+        ended_at: row.ended_at,
+        talk_ms: row.talk_ms.filter(|_| row.ended_at.is_some()),
+        ended_by: row.ended_by.map(|b| b.as_str()),
+        cause: row.cause,
+        incomplete: row.incomplete,
+        reconciled,
+    };
+    // Plain strings and numbers can always be written as JSON.
+    serde_json::to_string(&body).unwrap_or_else(|_| "{}".to_owned())
 }
 
 pub(super) fn gap(stream: &Stream, gap: GapRow) -> DbGap {

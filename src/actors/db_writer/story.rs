@@ -4,6 +4,7 @@ use tracing::{Level, event};
 
 use crate::actors::batch::Stream;
 use crate::call::{CallChange, CallRow, ChangeKind};
+use crate::db::gaps::GapRow;
 
 /// Tells one change: at `info` what happens now, at `debug` what a recording replays.
 pub(super) fn tell(stream: &Stream, change: &CallChange, row: Option<&CallRow>) {
@@ -18,6 +19,13 @@ macro_rules! say {
     ($now:expr, $($rest:tt)+) => {
         if $now { event!(Level::INFO, $($rest)+) } else { event!(Level::DEBUG, $($rest)+) }
     };
+}
+
+/// Tells of a gap that was committed. What a recording replays is no news.
+pub(super) fn gap(gap: &GapRow) {
+    let now = gap.stream == super::JOURNAL;
+    let (node, calls_touched, length) = (&gap.node, gap.calls_touched, seconds(Some(gap.until.since(gap.since))));
+    say!(now, %node, calls_touched, since = %gap.since, "gap of {length} recorded ({}), {calls_touched} calls touched", gap.reason);
 }
 
 fn tell_at(now: bool, stream: &Stream, change: &CallChange, row: Option<&CallRow>) {

@@ -82,6 +82,7 @@ fn call(number: i64) -> CallRow {
         callee_e164: None,
         protocol_id: Some("1-24954".into()),
         legs: 1,
+        reconciled: false,
     }
 }
 

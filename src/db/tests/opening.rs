@@ -54,7 +54,7 @@ fn a_new_database_is_made_with_its_folder_and_is_current_the_next_time() {
     let config = config(&folder.path().join("some where/50% off?/calls#1.db"));
     let first = open_write(&config).unwrap();
     assert!(first.created);
-    assert_eq!(first.migrations, ["2026-11-22-000000_first"]);
+    assert_eq!(first.migrations, ["2026-11-22-000000_first", "2026-11-22-100000_reconciled"]);
     assert!(config.path.is_file());
     drop(first);
     assert_eq!(look(&config.path).unwrap(), Found::Ours { pending: Vec::new() });
@@ -230,7 +230,10 @@ fn a_creation_cut_off_in_its_first_transaction_is_done_again() {
     bytes[68..72].copy_from_slice(&crate::db::look::APPLICATION_ID.to_be_bytes());
     fs::write(&cut_off, bytes).unwrap();
     assert!(fs::copy(folder.path().join("calls.db-journal"), folder.path().join("cut.db-journal")).unwrap() > 512);
-    assert_eq!(look(&cut_off).unwrap(), Found::Ours { pending: vec!["2026-11-22-000000_first".into()] });
+    assert_eq!(
+        look(&cut_off).unwrap(),
+        Found::Ours { pending: vec!["2026-11-22-000000_first".into(), "2026-11-22-100000_reconciled".into()] }
+    );
     let mut opened = open_write(&super::config(&cut_off)).unwrap();
     commit(&mut opened.connection, Part { calls: vec![call(1)], ..Part::default() });
     drop(opened);

@@ -51,6 +51,7 @@ fn answered_call(number: i64) -> CallRow {
         ended_by: Some(EndedBy::Caller),
         cause: Some(16),
         legs: 2,
+        reconciled: false,
         caller_e164: Some("+74951234567".into()),
         dialed_e164: Some("+74951234568".into()),
         callee_e164: Some("+74951234568".into()),

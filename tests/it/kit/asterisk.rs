@@ -185,7 +185,8 @@ impl Asterisk {
         (read(records::CDR), read(records::CEL))
     }
 
-    fn dir(&self) -> PathBuf {
+    /// Its folder.
+    pub(crate) fn dir(&self) -> PathBuf {
         root().join("inst").join(self.ari_port().to_string())
     }
 

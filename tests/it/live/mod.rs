@@ -10,6 +10,7 @@ mod guard;
 mod load;
 mod panic;
 mod queues;
+mod reconcile;
 mod recording;
 mod scenarios;
 mod stage;
