@@ -1,9 +1,9 @@
 # What people type. Needs Rust (rustup), a C compiler and make; `make test` installs the rest by itself.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench soak lint fmt
+.PHONY: help run test bench soak lint fmt deb deb-test
 
 help: ## Shows this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Runs the service beside your Asterisk (.env or ARI_URL), or the demo where neither is there
 	@scripts/run
@@ -28,3 +28,9 @@ lint: ## Format, clippy, documentation, licences and bans, as CI checks them
 
 fmt: ## Formats the code
 	cargo fmt
+
+deb: ## Builds the Debian package into target/debian
+	@scripts/deb
+
+deb-test: ## Installs, runs, upgrades and purges the package in a Debian of its own (root)
+	@scripts/deb-test

@@ -8,6 +8,8 @@ mod completions;
 mod demo;
 mod doctor;
 mod exit;
+mod health;
+mod man;
 mod reconcile;
 mod record;
 mod replay;
@@ -21,6 +23,8 @@ pub use completions::CompletionsArgs;
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
 pub use exit::Exit;
+pub use health::HealthArgs;
+pub use man::ManArgs;
 pub use reconcile::ReconcileArgs;
 pub use record::RecordArgs;
 pub use replay::ReplayArgs;
@@ -100,6 +104,12 @@ pub enum Command {
     /// Try the ways by which alarms reach people.
     #[command(long_about = alarms::ABOUT)]
     Alarms(AlarmsArgs),
+    /// Ask the running service how it is.
+    #[command(long_about = health::ABOUT)]
+    Health(HealthArgs),
+    /// Write the manual pages.
+    #[command(long_about = man::ABOUT)]
+    Man(ManArgs),
     /// Print a completion script for a shell.
     #[command(long_about = completions::ABOUT)]
     Completions(CompletionsArgs),
@@ -119,9 +129,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     if let Command::Completions(args) = command {
         return completions::run(args);
     }
-    let loaded = config::load(&Inputs::of_process(cli.config));
+    if let Command::Man(args) = &command {
+        return man::run(args);
+    }
+    let inputs = Inputs::of_process(cli.config);
+    let loaded =
+        config::load(&if matches!(command, Command::Demo(_)) { inputs.without_the_machines() } else { inputs });
     if let Command::Check(args) = command {
         return check::run(args, &loaded);
+    }
+    if let Command::Health(args) = &command {
+        return health::run(args, &loaded);
     }
     match prepare(loaded) {
         Ok((loaded, telemetry)) => dispatch(command, loaded, telemetry),
@@ -157,8 +175,10 @@ fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
         Command::Reconcile(args) => reconcile::run(&args, &loaded),
         Command::Record(args) => record::run(args, loaded),
         Command::Alarms(args) => alarms::run(&args, &loaded),
-        // These two need neither and are answered before; here only so that a new command can't be forgotten.
+        // These need neither and are answered before; here only so that a new command can't be forgotten.
         Command::Check(args) => check::run(args, &loaded),
+        Command::Health(args) => health::run(&args, &loaded),
+        Command::Man(args) => man::run(&args),
         Command::Completions(args) => completions::run(args),
     }
 }

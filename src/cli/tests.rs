@@ -119,3 +119,23 @@ fn completions_know_the_commands() {
         assert!(script.contains("replay") && script.contains("doctor"), "{shell}");
     }
 }
+
+#[test]
+fn there_is_a_manual_page_for_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(man::run(&ManArgs { folder: folder.path().join("man1") }), Exit::Ok);
+    let page = |name: &str| std::fs::read_to_string(folder.path().join("man1").join(name)).unwrap();
+    assert!(page("callcenter.1").contains("nothing was started"), "the exit codes are in it");
+    for command in Cli::command().get_subcommands() {
+        let name = command.get_name();
+        assert!(page("callcenter.1").contains(&format!("callcenter\\-{name}(1)")), "{name}");
+        assert!(page(&format!("callcenter-{name}.1")).contains(".SH OPTIONS"), "{name}");
+    }
+    assert_eq!(man::run(&ManArgs { folder: PathBuf::from("/proc/no/such") }), Exit::Failed);
+}
+
+#[test]
+fn the_demo_needs_nothing_of_the_machine() {
+    let inputs = Inputs::of_process(None).without_the_machines();
+    assert_eq!(inputs.default_files, [PathBuf::from("config/default.toml")]);
+}

@@ -10,15 +10,15 @@ use figment::providers::Serialized;
 use super::environment::{self, Given};
 use super::{Config, Mistake, Origin, Refused, extract, layer};
 
-/// Where `default.toml` is looked for; the first that exists is read. The program also runs without any.
-const DEFAULT_FILES: [&str; 2] = ["config/default.toml", "/etc/callcenter/default.toml"];
+/// Where the configuration is looked for without being named; the first that exists is read. The program also runs without any.
+const DEFAULT_FILES: [&str; 2] = ["config/default.toml", "/etc/callcenter/callcenter.toml"];
 
 /// What [`load`] reads. Kept, so that SIGHUP reads the same again.
 #[derive(Clone)]
 pub struct Inputs {
     /// The file of `--config`; it must exist.
     pub config: Option<PathBuf>,
-    /// Places of `default.toml`; the first that exists is read.
+    /// Places of the configuration; the first that exists is read.
     pub default_files: Vec<PathBuf>,
     /// The `.env` file; it need not exist.
     pub dot_env: PathBuf,
@@ -42,6 +42,13 @@ impl Inputs {
         }
         let default_files = DEFAULT_FILES.iter().map(PathBuf::from).collect();
         Self { config, default_files, dot_env: PathBuf::from(".env"), environment, unreadable }
+    }
+
+    /// The same without the configuration of this machine's service: it has passwords in it, so not everybody may read
+    /// it, and may still be unfinished.
+    pub fn without_the_machines(mut self) -> Self {
+        self.default_files.retain(|path| path.is_relative());
+        self
     }
 }
 

@@ -1,6 +1,6 @@
 //! The configuration: one struct a section, read in layers, checked as a whole.
 //!
-//! Later layers win: the structs' defaults, `config/default.toml` (or `/etc/callcenter/default.toml`), the file of
+//! Later layers win: the structs' defaults, `config/default.toml` (or `/etc/callcenter/callcenter.toml`), the file of
 //! `--config`, `.env`, the environment. [`load()`] reads them and says of every key where its value is from;
 //! whatever is wrong comes back as [`Mistake`]s, all of them at once.
 

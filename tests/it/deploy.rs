@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use callcenter::config::{self, Inputs};
 use serde_json::Value;
 
 use crate::kit::ari::http;
 use crate::kit::process::Process;
 use crate::kit::wait::{self, s};
-use crate::kit::{aloud, free_port};
+use crate::kit::{Service, aloud, free_port};
 use crate::metrics::{Scrape, beside_calls};
 
 const RULES: &str = include_str!("../../deploy/prometheus/callcenter.rules.yml");
@@ -131,4 +132,67 @@ fn the_unit_leaves_the_service_little_to_do_harm_with() {
     let level = text.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{seen:?}"));
     let level: f64 = level.split(": ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
     assert!(level < 2.0, "{text}");
+}
+
+#[test]
+fn the_packages_configuration_lacks_nothing_but_the_password() {
+    let file = deploy("debian/callcenter.toml");
+    let loaded = config::load(&Inputs {
+        config: Some(file),
+        default_files: Vec::new(),
+        dot_env: PathBuf::from("/nonexistent/.env"),
+        environment: Default::default(),
+        unreadable: Vec::new(),
+    });
+    let keys: Vec<&str> = loaded.mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
+    assert_eq!(keys, ["asterisk[1].password"]);
+    // The unit may write to its state directory only.
+    let folder = loaded.config.database.path.parent().unwrap();
+    assert_eq!(folder, Path::new("/var/lib").join(unit("StateDirectory")), "{folder:?}");
+    assert_eq!(folder, Path::new(unit("WorkingDirectory")));
+}
+
+#[test]
+fn the_unit_tries_for_ever_but_not_with_a_wrong_configuration() {
+    assert_eq!(unit("StartLimitIntervalSec"), "0");
+    let run =
+        Command::new(env!("CARGO_BIN_EXE_callcenter")).args(["--config", "/nonexistent/a.toml"]).output().unwrap();
+    assert_eq!(run.status.code().map(|code| code.to_string()).as_deref(), Some(unit("RestartPreventExitStatus")));
+}
+
+/// What the unit says of a key.
+fn unit(key: &str) -> &'static str {
+    UNIT.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_else(|| panic!("no {key}="))
+}
+
+#[test]
+fn health_asks_the_service_and_says_so_in_one_line() {
+    let (_sim, mut service) = beside_calls(1.0);
+    let url = format!("http://127.0.0.1:{}/", service.port());
+    let health = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callcenter"));
+        let output = command.args(["health", "--url", &url]).args(more).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    assert_eq!(health(&[]), (Some(0), "ready\n".to_owned(), String::new()));
+    assert_eq!(health(&["--live"]), (Some(0), "live\n".to_owned(), String::new()));
+    service.sigterm();
+    let (code, out, error) = health(&["--live"]);
+    assert_eq!((code, out.as_str(), error.lines().count()), (Some(1), "", 1), "{error}");
+    assert!(error.starts_with("no answer from http://127.0.0.1:"), "{error}");
+    // Asterisk away: it lives, but records nothing.
+    let nobody = format!("http://127.0.0.1:{}/ari", free_port());
+    let mut service =
+        Service::launched("", &[("ARI_URL", nobody.as_str()), ("ARI_USERNAME", "u"), ("ARI_PASSWORD", "p")]);
+    let url = format!("http://127.0.0.1:{}", service.port());
+    let ask = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callcenter"));
+        command.args(["health", "--url", &url]).args(more).output().unwrap()
+    };
+    wait::until("life", s(20), || if ask(&["--live"]).status.success() { Ok(()) } else { Err("no".to_owned()) });
+    let said = ask(&[]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&said.stderr).starts_with("not_ready: "), "{said:?}");
+    service.sigterm();
 }
