@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::connection::TakeBack;
-use super::db_writer::{DbWriter, Reconfigure, Watch, WriterStatus};
+use super::db_writer::{DbWriter, Reconfigure, Shown, Watch, WriterStatus};
 use super::messages::{Exited, Stop, wall_clock};
 use crate::config::Config;
 use crate::model::NodeId;
@@ -36,6 +36,8 @@ pub struct SupervisorSetup {
     pub config: Config,
     /// The writer, on its own arbiter.
     pub writer: Addr<DbWriter>,
+    /// How it is while it waits for the database.
+    pub shown: Shown,
     /// The arbiter of connections, journals and commands.
     pub io: ArbiterHandle,
     /// The arbiter of registries and calls.
@@ -179,13 +181,13 @@ impl Handler<SystemStatus> for Supervisor {
     type Result = ResponseFuture<SystemView>;
 
     fn handle(&mut self, _: SystemStatus, _: &mut Self::Context) -> Self::Result {
-        let writer = self.setup.writer.clone();
+        let (writer, shown) = (self.setup.writer.clone(), self.setup.shown.clone());
         let nodes: Vec<_> = self.nodes.values().map(|unit| unit.look(STATUS_LIMIT)).collect();
         let part = self.writer.clone();
         let (path, started) = (self.setup.config.database.path.clone(), self.started);
         let min_free = self.setup.config.database.min_free_bytes;
         Box::pin(async move {
-            let writer = writer.send(WriterStatus).timeout(STATUS_LIMIT).await.ok();
+            let writer = writer.send(WriterStatus).timeout(STATUS_LIMIT).await.ok().or_else(|| shown.waiting());
             let mut views = Vec::new();
             for look in nodes {
                 views.push(look.await);

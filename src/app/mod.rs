@@ -138,6 +138,7 @@ async fn run(
     let [io, core, database] = &arbiters;
     let (failed, mut failures) = mpsc::unbounded_channel();
     let supervisor = Supervisor::new(SupervisorSetup {
+        shown: writer.shown(),
         writer: DbWriter::start_in_arbiter(&database.handle(), move |_| writer),
         config: config.clone(),
         io: io.handle(),
