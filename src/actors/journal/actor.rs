@@ -211,7 +211,8 @@ impl Journal {
         }
         match outcome {
             Ok(_) => {
-                self.full = self.writer.is_full();
+                // Entries of our own fit in when frames don't: only frames that are taken, or room, say that it is not full.
+                self.full = self.writer.is_full() || (self.full && room != Room::Frames);
                 Ok(())
             }
             Err(error) => Err(self.refuse(&error, ats.get(kept).copied())),
@@ -329,7 +330,7 @@ impl Handler<AppendFrames> for Journal {
         let Some(first) = frames.first() else {
             let (bytes, max_bytes) = (self.writer.size(), self.options.config.max_bytes);
             let full = JournalError::Full { bytes, max_bytes };
-            return if self.writer.is_full() { Err(JournalFull(full.to_string())) } else { Ok(()) };
+            return if self.full || self.writer.is_full() { Err(JournalFull(full.to_string())) } else { Ok(()) };
         };
         self.begin_lines(first.at);
         let mut bad = 0;
@@ -410,7 +411,7 @@ impl Handler<Trim> for Journal {
 
     fn handle(&mut self, Trim { before }: Trim, _: &mut Self::Context) -> Self::Result {
         let freed = self.writer.trim(before).inspect_err(|error| self.last_error = Some(error.to_string()))?;
-        self.full = self.full && self.writer.is_full();
+        self.full = self.full && (freed == 0 || self.writer.is_full());
         Ok(freed)
     }
 }
