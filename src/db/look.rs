@@ -93,7 +93,7 @@ pub enum Refusal {
     #[error(
         "'{path}' is damaged ({detail}): stop everything that uses it, move it away with its -wal and -shm files, and \
          restore a copy that `callcenter backup` made, or start with a new one; either way the journal gives back what \
-         it still holds. `sqlite3 '{path}' .recover | sqlite3 saved.db` saves what can still be read"
+         it still holds"
     )]
     Corrupt {
         /// The file.

@@ -74,7 +74,7 @@ fn a_damaged_database_is_refused_at_the_start_and_the_ways_out_lead_back() {
     cut.set_len(length(&whole) / 2 / 4_096 * 4_096).unwrap();
     drop(cut);
     let said = bench.service.refuses();
-    assert!(said.contains("is damaged") && said.contains("callcenter backup") && said.contains(".recover"), "{said}");
+    assert!(said.contains("is damaged") && said.contains("callcenter backup"), "{said}");
     put(Some(&whole), &database);
     overwrite(&database, 8 * 4_096, length(&whole) as usize - 16 * 4_096);
     let said = bench.service.refuses();
@@ -85,24 +85,6 @@ fn a_damaged_database_is_refused_at_the_start_and_the_ways_out_lead_back() {
     leads_back(&mut bench, None, events);
     assert_eq!(bench.rows.calls("1").len(), calls);
     bench.right(|_| true);
-    recover(&mut bench, &whole, folder.path(), events);
-}
-
-/// `.recover` of a file of which a few pages are gone gives a database that is taken.
-fn recover(bench: &mut Bench, whole: &Path, folder: &Path, events: u64) {
-    let (broken, saved) = (folder.join("broken.db"), folder.join("saved.db"));
-    std::fs::copy(whole, &broken).unwrap();
-    overwrite(&broken, length(whole) / 2 / 4_096 * 4_096, 3 * 4_096);
-    let line = format!("sqlite3 '{}' .recover | sqlite3 '{}'", broken.display(), saved.display());
-    if !Command::new("sh").args(["-c", &line]).status().is_ok_and(|status| status.success()) {
-        return crate::kit::aloud("SKIPPED: sqlite3 is not installed, so its .recover was not tried");
-    }
-    put(Some(&saved), &bench.service.database());
-    bench.service.restart();
-    bench.settled();
-    let left = bench.events();
-    assert!(left > events / 2, "{left} of {events} events were saved");
-    bench.service.sigterm();
 }
 
 /// A write-ahead log that is garbage is ignored by SQLite: what was in it comes from the journal.
