@@ -9,6 +9,7 @@
 //! (`outbox`), so that reading waits for nothing but the socket. A panic in any of them ends the actor; its parent is
 //! told.
 
+mod full;
 mod life;
 mod outbox;
 mod prepare;

@@ -5,12 +5,15 @@
 //! meanwhile registries stop reading (they have a limit of batches under way) and the journal holds the rest.
 
 mod count;
+mod failing;
 mod lines;
 mod overlap;
 mod prepare;
 mod recall;
 mod recordings;
+mod retain;
 pub(crate) mod rows;
+mod shown;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -25,20 +28,21 @@ use serde::Serialize;
 use tracing::{error, info, warn};
 
 use super::batch::{Committed, Stream, Write, WriteBatch};
-use super::messages::{Exited, wall_clock};
+use super::messages::Exited;
 use super::tally::SharedTally;
 use crate::call::Book;
 use crate::config;
 use crate::db;
 use crate::db::checkpoint::Checkpointer;
 use crate::db::open::{OpenError, WriteLock};
-use crate::db::retention::{Keep, Sweep, step};
+use crate::db::retention::Sweep;
 use crate::db::trouble::Trouble;
 use crate::model::{NodeId, Timestamp};
 pub use lines::Lines;
 use prepare::Prepared;
 pub use recall::{Recall, Recalled};
 use recordings::Recordings;
+pub use shown::Shown;
 
 /// The name of the stream that is a node's own journal.
 pub const JOURNAL: &str = "journal";
@@ -48,8 +52,6 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 
 /// How often the writer looks whether it is idle and has something to do then.
 const IDLE_TICK: Duration = Duration::from_millis(250);
-/// How long retention rests after a whole sweep.
-const RETENTION_REST: Duration = Duration::from_secs(3_600);
 
 /// Tells the writer who wants to know what of a stream is committed, and begins the stream anew.
 #[derive(Message)]
@@ -136,6 +138,8 @@ pub struct WriterView {
     pub fold_panics: u64,
     /// Rows that retention took since the start.
     pub retired_rows: u64,
+    /// How long the longest step of retention took, milliseconds.
+    pub longest_step_ms: f64,
     /// Batches that overlapped what was committed and were cut; a mistake in the program.
     pub overlaps: u64,
 }
@@ -174,9 +178,14 @@ pub struct DbWriter {
     retry: Duration,
     sweep: Sweep,
     rest_until: Instant,
+    /// Whether the next step of the sweep has its moment.
+    step_due: bool,
     view: WriterView,
     tally: SharedTally,
     failed: Option<Recipient<Exited>>,
+    shown: Shown,
+    /// Whether what a crash left behind could not be repaired at the start.
+    repair_due: bool,
 }
 
 /// Why the writer can't begin.
@@ -185,9 +194,6 @@ pub enum StartError {
     /// The database can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It can't be read.
-    #[error("the database can't be read: {0}")]
-    Read(#[from] diesel::result::Error),
 }
 
 impl DbWriter {
@@ -197,8 +203,20 @@ impl DbWriter {
     /// When it can't be opened, read, or is not ours; each says what to do.
     pub fn open(config: &config::Database, lines: Lines) -> Result<Self, StartError> {
         let mut opened = db::open::open_write(config)?;
-        let next_seq = db::events::next_seq(&mut opened.connection)?;
-        db::heads::repair(&mut opened.connection)?;
+        let failed = |error: diesel::result::Error| db::open::trouble(&config.path, error.to_string());
+        let next_seq = db::events::next_seq(&mut opened.connection).map_err(failed)?;
+        let repaired = db::heads::repair(&mut opened.connection);
+        let repair_due = match &repaired {
+            // Calls must be heard meanwhile; the first batch that is taken waits for it.
+            Err(error) if Trouble::of(error).may_pass() => {
+                warn!(%error, "the database can't be written yet: {}", Trouble::of(error).advice());
+                true
+            }
+            Ok(_) | Err(_) => false,
+        };
+        if !repair_due {
+            repaired.map_err(failed)?;
+        }
         let checkpoint = Checkpointer::start(&config.path)
             .inspect_err(|error| warn!(%error, "checkpoints are not made beside the writer"))
             .ok();
@@ -225,9 +243,12 @@ impl DbWriter {
             retry: RETRY.0,
             sweep: Sweep::default(),
             rest_until: Instant::now(),
+            step_due: false,
             view: WriterView::default(),
             tally: SharedTally::default(),
             failed: None,
+            shown: Shown::default(),
+            repair_due,
         })
     }
 
@@ -244,18 +265,19 @@ impl DbWriter {
     }
 
     fn flush(&mut self, ctx: &mut Context<Self>) {
+        if self.repair_due
+            && let Err(error) = self.inside(Self::repaired)
+        {
+            return self.failed(&error.into(), ctx);
+        }
         if self.prepared.is_none() {
             self.prepared = self.prepare();
         }
         let Some(mut prepared) = self.prepared.take() else { return };
         let begun = Instant::now();
-        match prepared.write(&mut self.connection) {
+        match self.inside(|writer| prepared.write(&mut writer.connection)) {
             Ok(()) => {
-                self.retry = RETRY.0;
-                if self.view.failing.take().is_some() {
-                    info!("the database takes batches again");
-                }
-                self.view.failing_since = None;
+                self.works();
                 let took = begun.elapsed();
                 self.view.last_commit_ms = took.as_secs_f64() * 1_000.0;
                 self.count(&prepared, took);
@@ -277,25 +299,6 @@ impl DbWriter {
                 }
             }
         }
-    }
-
-    fn failed(&mut self, failure: &db::batch::WriteError, ctx: &mut Context<Self>) {
-        let advice = match failure {
-            db::batch::WriteError::Database(e) => Trouble::of(e).advice(),
-            db::batch::WriteError::Straddles { .. } => "this is a mistake in the program: please report it",
-        };
-        let text = format!("{failure}: {advice}");
-        self.view.failures += 1;
-        if self.view.failing.as_deref() != Some(&text) {
-            error!(
-                "the database can't take a batch ({text}); it is kept and tried again, the journal holds what follows"
-            );
-            self.view.failing_since.get_or_insert_with(wall_clock);
-        }
-        self.view.failing = Some(text);
-        self.flushing = true;
-        ctx.notify_later(Flush, self.retry);
-        self.retry = (self.retry * 2).min(RETRY.1);
     }
 
     fn committed(&mut self, prepared: Prepared) {
@@ -335,28 +338,6 @@ impl DbWriter {
         }
     }
 
-    /// Old rows go in small steps, and only while nothing waits to be written.
-    fn retain(&mut self) {
-        if !self.queue.is_empty() || self.prepared.is_some() || Instant::now() < self.rest_until {
-            return;
-        }
-        let keep =
-            Keep { events_days: self.config.events_retention_days, calls_days: self.config.calls_retention_days };
-        let now = Timestamp::from_secs_f64(wall_clock());
-        match step(&mut self.connection, keep, now, &mut self.sweep) {
-            Ok(done) => {
-                self.view.retired_rows += (done.events + done.changes + done.calls + done.others) as u64;
-                if !done.more {
-                    self.rest_until = Instant::now() + RETENTION_REST;
-                }
-            }
-            Err(error) => {
-                warn!(%error, "retention could not delete; it tries again later");
-                self.rest_until = Instant::now() + Duration::from_secs(60);
-            }
-        }
-    }
-
     fn start_of(&mut self, stream: &Stream) -> QueryResult<StreamStart> {
         let found = db::positions::get(&mut self.connection, &stream.node, &stream.name)?;
         let number = |value: i64| u64::try_from(value).unwrap_or(0);
@@ -376,7 +357,7 @@ impl Actor for DbWriter {
         ctx.set_mailbox_capacity(1_024);
         ctx.run_interval(IDLE_TICK, |writer, ctx| {
             writer.write_heads(ctx);
-            writer.retain();
+            writer.retain(ctx);
         });
     }
 
@@ -473,13 +454,7 @@ impl Handler<WriterStatus> for DbWriter {
     type Result = WriterView;
 
     fn handle(&mut self, _: WriterStatus, _: &mut Self::Context) -> WriterView {
-        let open_by_node = self.open_by_node();
-        WriterView {
-            queue: self.queue.len() + self.prepared.as_ref().map_or(0, Prepared::len),
-            open_calls: open_by_node.values().sum(),
-            open_by_node,
-            ..self.view.clone()
-        }
+        self.seen()
     }
 }
 

@@ -49,7 +49,8 @@ impl FrameBody {
     }
 }
 
-/// Append these frames to the journal, in this order. Answered when the operating system has them.
+/// Append these frames to the journal, in this order. Answered when the operating system has them. None at all asks
+/// whether frames would be taken.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), JournalFull>")]
 pub struct AppendFrames(pub Vec<Frame>);

@@ -7,6 +7,7 @@
 mod border;
 mod entries;
 mod flow;
+mod scout;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ use crate::model::Timestamp;
 use border::Border;
 use entries::Entries;
 use flow::Flow;
+use scout::Scout;
 
 use super::source::Source;
 
@@ -142,6 +144,8 @@ pub struct Registry {
     rest: VecDeque<Chunk>,
     /// Where this stands to what was committed before the start.
     border: Border,
+    /// Serves callers while this can't go on.
+    scout: Scout,
     /// Whether a part of what was committed is missing: then nothing was rebuilt whole.
     torn: bool,
     view: RegistryView,
@@ -165,6 +169,7 @@ impl Registry {
             pumping: false,
             rest: border::lost_before(&setup).into_iter().collect(),
             border: if setup.recall.is_some() { Border::Ahead } else { Border::Passed },
+            scout: Scout::default(),
             torn: false,
             view: RegistryView { committed: setup.start.committed, ..RegistryView::default() },
             setup,
@@ -181,7 +186,10 @@ impl Registry {
     /// Reads one stretch, if another may be under way.
     fn read(&mut self, ctx: &mut Context<Self>) {
         if self.border == Border::Asking || !self.flow.may_ship(&self.setup.calls) {
-            return;
+            return self.look_ahead(ctx);
+        }
+        if self.is_behind() {
+            self.serve_ahead();
         }
         if !self.worth_a_batch(ctx) {
             return;
@@ -193,7 +201,7 @@ impl Registry {
         match chunk {
             Ok(Some(chunk)) => {
                 self.view.error = None;
-                let chunk = self.split_at_committed(chunk);
+                let chunk = self.split(chunk);
                 if self.border == Border::Ahead && chunk.start.offset() >= self.setup.start.committed {
                     self.rest.push_front(chunk);
                     return self.ask(ctx);
@@ -240,13 +248,17 @@ impl Registry {
         }
     }
 
-    /// What was committed is a stretch of its own: it only rebuilds. That holds for a range that is missing, too.
-    fn split_at_committed(&mut self, mut chunk: Chunk) -> Chunk {
-        let committed = self.setup.start.committed;
-        if chunk.start.offset() < committed && committed < chunk.end.offset() {
-            let length = committed - chunk.start.offset();
+    /// What was committed is a stretch of its own: it only rebuilds. So is what was served already. That holds for a
+    /// range that is missing, too.
+    fn split(&mut self, mut chunk: Chunk) -> Chunk {
+        let (committed, live_from) = (self.setup.start.committed, self.setup.live_from);
+        for border in [committed.max(live_from), committed.min(live_from)] {
+            if !(chunk.start.offset() < border && border < chunk.end.offset()) {
+                continue;
+            }
+            let length = border - chunk.start.offset();
             let bytes = chunk.bytes.split_off(chunk.bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX)));
-            let border = Position(committed);
+            let border = Position(border);
             let rest = chunk.skipped.map(|s| Skipped { bytes: s.bytes.saturating_sub(length), ..s });
             chunk.skipped = chunk.skipped.map(|s| Skipped { bytes: length, ..s });
             self.rest.push_front(Chunk { start: border, end: chunk.end, bytes, skipped: rest });

@@ -19,6 +19,14 @@ pub trait Source: Send + 'static {
     fn read(&mut self, max: usize) -> Result<Option<Chunk>, JournalError>;
     /// Whether `None` means the end for ever.
     fn ends(&self) -> bool;
+    /// Another reader of the same, from the line that begins at `position`; none where that can't be.
+    ///
+    /// # Errors
+    /// When there is no such line, or it can't be read.
+    fn at(&self, position: u64) -> Result<Option<Box<dyn Source>>, JournalError> {
+        let _ = position;
+        Ok(None)
+    }
 }
 
 impl Source for JournalReader {
@@ -28,6 +36,10 @@ impl Source for JournalReader {
 
     fn ends(&self) -> bool {
         false
+    }
+
+    fn at(&self, position: u64) -> Result<Option<Box<dyn Source>>, JournalError> {
+        Ok(Some(Box::new(self.another(Position(position))?)))
     }
 }
 

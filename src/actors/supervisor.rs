@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use super::alarm::{self, AlarmSetup, AlarmStatus, Alarms, NewAlarms, Sources};
 use super::connection::TakeBack;
-use super::db_writer::{DbWriter, Reconfigure, Watch, WriterStatus};
+use super::db_writer::{DbWriter, Reconfigure, Shown, Watch, WriterStatus};
 use super::messages::{Exited, Stop, wall_clock};
 use crate::config::Config;
 use crate::model::NodeId;
@@ -43,6 +43,8 @@ pub struct SupervisorSetup {
     pub config: Config,
     /// The writer, on its own arbiter.
     pub writer: Addr<DbWriter>,
+    /// How it is while it waits for the database.
+    pub shown: Shown,
     /// The arbiter of connections, journals and commands.
     pub io: ArbiterHandle,
     /// The arbiter of registries and calls.
@@ -219,19 +221,19 @@ impl Handler<SystemStatus> for Supervisor {
     type Result = ResponseFuture<SystemView>;
 
     fn handle(&mut self, _: SystemStatus, _: &mut Self::Context) -> Self::Result {
-        let writer = self.setup.writer.clone();
         let nodes: Vec<_> = self
             .nodes
             .values()
             .map(|unit| (unit.look(STATUS_LIMIT), self.guards.get(&unit.node).map(Guard::view)))
             .collect();
+        let (writer, shown) = (self.setup.writer.clone(), self.setup.shown.clone());
         let part = self.writer.clone();
         let alarms = self.alarms.as_ref().map(|alarms| alarms.send(AlarmStatus).timeout(STATUS_LIMIT));
         let alarms_part = self.alarms_part.clone();
         let (path, started) = (self.setup.config.database.path.clone(), self.started);
         let min_free = self.setup.config.database.min_free_bytes;
         Box::pin(async move {
-            let writer = writer.send(WriterStatus).timeout(STATUS_LIMIT).await.ok();
+            let writer = writer.send(WriterStatus).timeout(STATUS_LIMIT).await.ok().or_else(|| shown.waiting());
             let mut views = Vec::new();
             for (look, guard) in nodes {
                 views.push(NodeView { guard, ..look.await });

@@ -144,6 +144,7 @@ async fn run(
     let beat = Beat::default();
     let (failed, mut failures) = mpsc::unbounded_channel();
     let supervisor = Supervisor::new(SupervisorSetup {
+        shown: writer.shown(),
         writer: DbWriter::start_in_arbiter(&database.handle(), move |_| writer),
         config: config.clone(),
         io: io.handle(),

@@ -146,6 +146,15 @@ pub struct Channel<'a> {
     pub channelvars: Option<&'a RawValue>,
 }
 
+impl Channel<'_> {
+    /// Whether it waits in this Stasis application, by its place in the dialplan: a channel that an earlier client left
+    /// there is marked in no other way.
+    pub fn waits_in(&self, app: &str) -> bool {
+        &*self.dialplan.app_name == "Stasis"
+            && self.dialplan.app_data.split(',').next().is_some_and(|named| named == app)
+    }
+}
+
 /// A bridge: where channels meet.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Bridge<'a> {

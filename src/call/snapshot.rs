@@ -104,9 +104,7 @@ impl Graph {
         if let Some(app) = super::facts::AppKind::of(&channel.dialplan.app_name) {
             self.input(key, now, Input::App(app));
         }
-        let waits = &*channel.dialplan.app_name == "Stasis"
-            && channel.dialplan.app_data.split(',').next().is_some_and(|app| *app == *self.app);
-        if waits {
+        if channel.waits_in(&self.app) {
             self.input(key, now, Input::WaitsInApp);
         }
     }

@@ -61,7 +61,11 @@ pub enum Refusal {
         what: String,
     },
     /// No database at all.
-    #[error("'{path}' is not a SQLite database; it was left untouched: name another file in database.path (DB_PATH)")]
+    #[error(
+        "'{path}' is not a SQLite database; it was left untouched: name another file in database.path (DB_PATH). If it \
+         was callcenter's, it is damaged: restore a copy that `callcenter backup` made, or move it away and start with \
+         a new one; either way the journal gives back what it still holds"
+    )]
     NotSqlite {
         /// The file.
         path: PathBuf,
@@ -87,8 +91,9 @@ pub enum Refusal {
     },
     /// It can't be read as a database.
     #[error(
-        "'{path}' is damaged ({detail}): stop everything that uses it and restore a copy, or move it away and start \
-         with a new one; `sqlite3 '{path}' .recover | sqlite3 saved.db` saves what can still be read"
+        "'{path}' is damaged ({detail}): stop everything that uses it, move it away with its -wal and -shm files, and \
+         restore a copy that `callcenter backup` made, or start with a new one; either way the journal gives back what \
+         it still holds"
     )]
     Corrupt {
         /// The file.

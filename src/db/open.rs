@@ -129,7 +129,8 @@ pub fn open_write(config: &Database) -> Result<Opened, OpenError> {
     Ok(Opened { connection: conn, created, migrations, lock })
 }
 
-fn trouble(path: &Path, detail: String) -> OpenError {
+/// What an error of SQLite means for who starts the service.
+pub fn trouble(path: &Path, detail: String) -> OpenError {
     match Trouble::of_text(&detail) {
         Trouble::Corrupt => Refusal::Corrupt { path: path.into(), detail }.into(),
         trouble => OpenError::Database { path: path.into(), detail, trouble },

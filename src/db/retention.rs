@@ -83,6 +83,13 @@ pub struct Step {
     pub more: bool,
 }
 
+impl Step {
+    /// All rows deleted.
+    pub const fn rows(&self) -> u64 {
+        (self.events + self.changes + self.calls + self.others) as u64
+    }
+}
+
 /// How one stage's step went.
 struct Walked {
     deleted: usize,

@@ -59,10 +59,13 @@ impl Trouble {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Locked => "another program holds the database locked: close what has a transaction open on it",
-            Self::Full => "the disk is full: make room, or lower database.events_retention_days",
+            Self::Full => "the disk is full: make room on it; lower database.events_retention_days to need less",
             Self::Io => "the disk does not read or write: look at the system's log (dmesg)",
             Self::ReadOnly => "the database or its folder can't be written to: check owner and permissions",
-            Self::Corrupt => "the database is damaged: stop the service and restore a copy",
+            Self::Corrupt => {
+                "the database is damaged: stop the service and restore a copy (or move the file away); the journal \
+                 gives back what it still holds"
+            }
             Self::Other => "the database refused the statement: was its schema changed by hand?",
         }
     }

@@ -94,6 +94,8 @@ impl SimConfig {
 /// What was played so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Truth {
+    /// Events given to clients.
+    pub sent: u64,
     /// Playings that were started.
     pub started: u64,
     /// Playings that went to their recorded end.

@@ -196,6 +196,7 @@ impl World {
                 frames.push((client, render(name)));
             }
         }
+        self.truth.sent += frames.len() as u64;
         for (client, text) in frames {
             self.send(client, Frame::Text(text));
         }

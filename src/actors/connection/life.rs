@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use actix::Recipient;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -14,6 +15,7 @@ use super::{ConnectionSetup, Control};
 use crate::actors::ari_http::{AriClient, AriHttp, Socket};
 use crate::actors::audit::CommandIds;
 use crate::actors::backoff::Backoff;
+use crate::actors::messages::AppendFrames;
 use crate::ari::entry::Gap;
 use crate::ari::outcome::Outcome;
 use crate::ari::request::{ApplicationAction, Request};
@@ -37,6 +39,9 @@ pub(super) struct Life {
     pub(super) control: Rc<Control>,
     /// Until when everything was certainly heard and why not since; `None` before the first session ever.
     pub(super) heard: Option<Gap>,
+    /// Whether callers may wait in the application whose entering the journal refused.
+    pub(super) stranded: bool,
+    pub(super) journal: Recipient<AppendFrames>,
     backoff: Backoff,
 }
 
@@ -48,6 +53,7 @@ impl Life {
         control: Rc<Control>,
     ) -> (Self, impl Future<Output = ()> + use<>) {
         let ConnectionSetup { node, http, ari, frames, entries, alive, heard, exited: _ } = setup;
+        let journal = frames.clone();
         let (outbox, pump) = Outbox::new(frames, entries, alive);
         let millis = Duration::from_millis;
         let life = Self {
@@ -61,6 +67,8 @@ impl Life {
             status,
             control,
             heard,
+            stranded: false,
+            journal,
         };
         (life, pump)
     }
@@ -96,6 +104,13 @@ impl Life {
         self.status.borrow_mut().enter(State::Connecting);
         let began = Instant::now();
         let control = self.control.clone();
+        let ready = tokio::select! {
+            () = control.stopping() => return Ended::Stopped,
+            ready = self.may_connect() => ready,
+        };
+        if let Err(reason) = ready {
+            return Ended::Lost { reason, lasted: Duration::ZERO };
+        }
         let opened = tokio::select! {
             () = control.stopping() => return Ended::Stopped,
             opened = self.http.open_socket() => opened,
@@ -111,7 +126,13 @@ impl Life {
         let prepare = Prepare::new(self, &session, began);
         let (ended, hearing) = session.run(prepare).await;
         let certain = hearing.end(&self.outbox, self.heard.clone());
+        if self.outbox.has_failed() {
+            // What waits is refused, too: behind the hole nothing may stand before the gap.
+            self.outbox.drained(DRAIN_LIMIT).await;
+        }
         let refused = self.outbox.take_failure();
+        self.status.borrow_mut().view.shed_frames = self.outbox.shed_frames();
+        self.stranded |= refused.is_some();
         let reason = match &ended {
             Ended::Stopped => "service was not running".to_owned(),
             Ended::Replaced => "another client took the application".to_owned(),

@@ -33,6 +33,13 @@ impl Item {
         }
     }
 
+    fn frames(&self) -> u64 {
+        match self {
+            Self::Frames(frames, _) => frames.len() as u64,
+            Self::Entry(..) | Self::Alive(_) => 0,
+        }
+    }
+
     /// Nothing from this moment on is certain when the item is lost.
     fn since(&self) -> Option<f64> {
         match self {
@@ -55,6 +62,8 @@ struct Inner {
     /// Why the journal refused, and since when nothing is certain.
     failure: RefCell<Option<(String, f64)>>,
     failed: Notify,
+    /// Frames that were not handed over after a refusal.
+    shed: Cell<u64>,
 }
 
 /// The reader's side; clones are the same outbox.
@@ -76,6 +85,7 @@ impl Outbox {
             emptied: Notify::new(),
             failure: RefCell::default(),
             failed: Notify::new(),
+            shed: Cell::new(0),
         }));
         let pump = Pump { outbox: outbox.clone(), frames, entries, alive };
         (outbox, pump.run())
@@ -131,6 +141,11 @@ impl Outbox {
         self.0.bytes.get()
     }
 
+    /// Frames that were not handed over, since the journal had refused others before them.
+    pub(super) fn shed_frames(&self) -> u64 {
+        self.0.shed.get()
+    }
+
     /// Returns with the reason when the journal has refused something.
     pub(super) async fn failure(&self) -> String {
         loop {
@@ -139,6 +154,11 @@ impl Outbox {
             }
             self.0.failed.notified().await;
         }
+    }
+
+    /// Whether the journal has refused something.
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.failure.borrow().is_some()
     }
 
     /// Begins anew after a refusal: since when nothing is certain, if there was one.
@@ -178,6 +198,9 @@ impl Pump {
             let (bytes, since) = (item.bytes(), item.since());
             // After a refusal nothing more goes in until a new session has begun: what the journal holds stays whole.
             let refused = inner.failure.borrow().is_some();
+            if refused {
+                inner.shed.set(inner.shed.get() + item.frames());
+            }
             let handed = if refused { Ok(()) } else { self.hand_over(item).await };
             inner.bytes.set(inner.bytes.get() - bytes);
             inner.under_way.set(false);

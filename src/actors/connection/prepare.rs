@@ -36,7 +36,7 @@ const VARIABLES_LIMIT: Duration = Duration::from_secs(10);
 /// What a channel object doesn't tell: when its call was answered, and which channels belong together.
 const VARIABLES: [&str; 2] = ["CDR(answer,u)", "CHANNEL(linkedid)"];
 /// Who asks, in the audit.
-const WHO: &str = "connection";
+pub(super) const WHO: &str = "connection";
 
 pub(super) struct Prepare {
     node: NodeId,

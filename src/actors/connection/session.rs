@@ -322,7 +322,7 @@ impl Session {
             self.socket.close(None).await.ok()?;
             while let Some(Ok(message)) = self.socket.next().await {
                 if let Message::Text(text) = message {
-                    self.hearing.keep(&self.outbox, Frame { at: wall_clock(), body: FrameBody::Text(text) });
+                    self.keep(wall_clock(), FrameBody::Text(text));
                 }
             }
             Some(())

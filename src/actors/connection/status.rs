@@ -64,6 +64,8 @@ pub struct ConnectionView {
     pub frames: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Of these, frames that were not given to the journal, since it had just refused others.
+    pub shed_frames: u64,
     /// Sessions that ended because nothing came any more, not even a pong.
     pub dead_links: u64,
     /// Whether Asterisk sends everything.
@@ -99,6 +101,7 @@ impl Status {
             sessions: 0,
             frames: 0,
             bytes: 0,
+            shed_frames: 0,
             dead_links: 0,
             subscribe_all: SubscribeAll::Unknown,
             next_try_in_ms: None,

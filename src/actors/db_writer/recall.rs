@@ -46,7 +46,8 @@ impl Handler<Recall> for DbWriter {
     type Result = Result<Recalled, String>;
 
     fn handle(&mut self, recall: Recall, _: &mut Self::Context) -> Self::Result {
-        self.recall(&recall).map_err(|error| format!("what was open can't be read from the database: {error}"))
+        self.inside(|writer| writer.repaired().and_then(|()| writer.recall(&recall)))
+            .map_err(|error| format!("what was open can't be read from the database: {error}"))
     }
 }
 

@@ -79,6 +79,8 @@ pub struct JournalStatus {
     pub bad_frames: u64,
     /// Entries that could not be kept since the actor started.
     pub refused_entries: u64,
+    /// Of those, frames.
+    pub refused_frames: u64,
     /// Whether frames are refused because `journal.max_bytes` is reached.
     pub full: bool,
     /// Whether the disk refuses at present; a gap will be written when it takes entries again.
@@ -100,6 +102,7 @@ pub struct Journal {
     appended_entries: u64,
     bad_frames: u64,
     refused_entries: u64,
+    refused_frames: u64,
     full: bool,
     trouble: Option<Trouble>,
     last_error: Option<String>,
@@ -137,6 +140,7 @@ impl Journal {
             appended_entries: 0,
             bad_frames: 0,
             refused_entries: 0,
+            refused_frames: 0,
             full: false,
             trouble: None,
             last_error: None,
@@ -160,6 +164,7 @@ impl Journal {
             appended_entries: self.appended_entries,
             bad_frames: self.bad_frames,
             refused_entries: self.refused_entries,
+            refused_frames: self.refused_frames,
             full: self.full,
             failing: self.trouble.is_some(),
             last_error: self.last_error.clone(),
@@ -209,7 +214,8 @@ impl Journal {
         }
         match outcome {
             Ok(_) => {
-                self.full = self.writer.is_full();
+                // Entries of our own fit in when frames don't: only frames that are taken, or room, say that it is not full.
+                self.full = self.writer.is_full() || (self.full && room != Room::Frames);
                 Ok(())
             }
             Err(error) => Err(self.refuse(&error, ats.get(kept).copied())),
@@ -324,14 +330,21 @@ impl Handler<AppendFrames> for Journal {
     type Result = Result<(), JournalFull>;
 
     fn handle(&mut self, AppendFrames(frames): AppendFrames, ctx: &mut Self::Context) -> Self::Result {
-        let Some(first) = frames.first() else { return Ok(()) };
+        let Some(first) = frames.first() else {
+            let (bytes, max_bytes) = (self.writer.size(), self.options.config.max_bytes);
+            let full = JournalError::Full { bytes, max_bytes };
+            return if self.full || self.writer.is_full() { Err(JournalFull(full.to_string())) } else { Ok(()) };
+        };
         self.begin_lines(first.at);
         let mut bad = 0;
         for frame in &frames {
             bad += u64::from(!encode::frame(&mut self.lines, frame, self.options.max_frame_bytes));
         }
         let ats: Vec<f64> = frames.iter().map(|frame| frame.at).collect();
-        self.append(&ats, Room::Frames, ctx)?;
+        let refused = self.refused_entries;
+        let outcome = self.append(&ats, Room::Frames, ctx);
+        self.refused_frames += self.refused_entries - refused;
+        outcome?;
         self.bad_frames += bad;
         Ok(())
     }
@@ -401,7 +414,7 @@ impl Handler<Trim> for Journal {
 
     fn handle(&mut self, Trim { before }: Trim, _: &mut Self::Context) -> Self::Result {
         let freed = self.writer.trim(before).inspect_err(|error| self.last_error = Some(error.to_string()))?;
-        self.full = self.full && self.writer.is_full();
+        self.full = self.full && (freed == 0 || self.writer.is_full());
         Ok(freed)
     }
 }

@@ -328,12 +328,15 @@ async fn at_the_limit_frames_wait_for_trimming() {
     bench.entry(100.1, EntryBody::Snapshot(snapshot)).await.unwrap();
     let status = bench.status().await;
     assert!(status.full, "still");
+    bench.journal.send(AppendFrames(Vec::new())).await.unwrap().expect_err("no frames would be taken");
     let freed = bench.journal.send(Trim { before: status.end }).await.unwrap().unwrap();
     assert!(freed > 0);
     let status = bench.status().await;
     assert!(!status.full && status.oldest > Position::START, "{status:?}");
+    bench.journal.send(AppendFrames(Vec::new())).await.unwrap().unwrap();
     bench.frames(&[(101.0, "{}")]).await.unwrap();
-    assert_eq!(bench.status().await.refused_entries, 1);
+    let status = bench.status().await;
+    assert_eq!((status.refused_entries, status.refused_frames), (1, 1));
 }
 
 #[actix::test]

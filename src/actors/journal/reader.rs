@@ -140,6 +140,14 @@ impl JournalReader {
         Self::open(dir, Position(start).plus(whole.map_err(JournalError::io("read", &path))?))
     }
 
+    /// Another reader of the same journal, from `position` on.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn another(&self, position: Position) -> Result<Self, JournalError> {
+        Self::open(&self.dir, position)
+    }
+
     /// The same reader with another limit for one line than [`MAX_LINE_BYTES`].
     pub fn with_max_line(self, bytes: usize) -> Self {
         Self { max_line: bytes, ..self }

@@ -73,6 +73,8 @@ impl Registry {
             }
         }
         let answer = recall.send(question).into_actor(self);
+        // Callers don't wait for the answer.
+        self.pump(ctx);
         ctx.spawn(answer.map(
             |answer, registry, ctx| match answer.map_err(|e| e.to_string()).and_then(|answer| answer) {
                 Ok(recalled) => registry.pass(&recalled, ctx),

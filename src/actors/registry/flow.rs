@@ -16,7 +16,7 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(5);
 /// What a batch counts at least, for what it holds beside its text.
 const LEAST_BYTES: u64 = 1024;
 /// Without a commit for so long the database is taken to be stalled.
-const STALLED: Duration = Duration::from_secs(1);
+pub(super) const STALLED: Duration = Duration::from_secs(1);
 /// How many times as much may be under way then.
 const STALLED_TIMES: u64 = 5;
 
@@ -37,8 +37,12 @@ impl Flow {
     /// Whether another batch may be made.
     pub(super) fn may_ship(&self, calls: &config::Calls) -> bool {
         let usual = (calls.max_batches as u64).saturating_mul(calls.read_bytes as u64);
-        let stalled = self.since.is_some_and(|since| since.elapsed() > STALLED);
-        self.bytes < if stalled { usual.saturating_mul(STALLED_TIMES) } else { usual }
+        self.bytes < if self.stalled() { usual.saturating_mul(STALLED_TIMES) } else { usual }
+    }
+
+    /// Whether nothing has been committed for long.
+    pub(super) fn stalled(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() > STALLED)
     }
 
     /// Whether so many bytes are worth a batch now.

@@ -225,6 +225,7 @@ mod tests {
         let (io, core, database) = (Arbiter::new(), Arbiter::new(), Arbiter::new());
         let (failed, _failures) = tokio::sync::mpsc::unbounded_channel();
         let supervisor = Supervisor::new(SupervisorSetup {
+            shown: writer.shown(),
             writer: DbWriter::start_in_arbiter(&database.handle(), move |_| writer),
             config,
             io: io.handle(),

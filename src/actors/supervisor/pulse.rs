@@ -10,7 +10,8 @@ use super::node::NodeUnit;
 use super::view::PartState;
 use crate::actors::db_writer::WriterStatus;
 
-/// Who does not answer within this time? One that failed and waits for its restart is not among them: it is dealt with.
+/// Who does not answer within this time? One that failed and waits for its restart is not among them: it is dealt with;
+/// nor is a writer that waits for the database: another start would wait for the same.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<String>")]
 pub struct Pulse(pub Duration);
@@ -20,10 +21,12 @@ impl Handler<Pulse> for Supervisor {
 
     fn handle(&mut self, Pulse(limit): Pulse, _: &mut Self::Context) -> Self::Result {
         let writer = self.setup.writer.send(WriterStatus).timeout(limit);
+        let shown = self.setup.shown.clone();
         let nodes = join_all(self.nodes.values().map(|unit: &NodeUnit| unit.look(limit)));
         Box::pin(async move {
             let (writer, nodes) = join(writer, nodes).await;
-            let mut silent: Vec<String> = writer.is_err().then(|| "db_writer".to_owned()).into_iter().collect();
+            let mut silent: Vec<String> =
+                (writer.is_err() && shown.waiting().is_none()).then(|| "db_writer".to_owned()).into_iter().collect();
             for node in nodes {
                 let dumb = node.actors.iter().filter(|a| a.state == PartState::Running && a.mailbox.is_none());
                 silent.extend(dumb.map(|actor| format!("{} of '{}'", actor.name, node.name)));
@@ -51,6 +54,7 @@ mod tests {
         let (io, core, database) = (Arbiter::new(), Arbiter::new(), Arbiter::new());
         let (failed, _failures) = tokio::sync::mpsc::unbounded_channel();
         let supervisor = Supervisor::new(SupervisorSetup {
+            shown: writer.shown(),
             writer: DbWriter::start_in_arbiter(&database.handle(), move |_| writer),
             config,
             io: io.handle(),

@@ -182,7 +182,7 @@ fn a_damaged_database_is_refused_with_the_way_out() {
     bytes[middle..].fill(0x5a);
     fs::write(&config.path, bytes).unwrap();
     let error = open_write(&config).err().expect("it should be refused").to_string();
-    assert!(error.contains("is damaged") && error.contains(".recover"), "{error}");
+    assert!(error.contains("is damaged") && error.contains("callcenter backup"), "{error}");
     drop(folder);
 }
 

@@ -62,7 +62,17 @@ fn connection(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
     counter(plain("ari_connects", "Sessions with Asterisk, the first one included"), |view| view.sessions)?;
     counter(plain("ari_dead_links", "Sessions that ended because nothing came any more"), |view| view.dead_links)?;
     counter(plain("ari_frames", "Frames received from Asterisk"), |view| view.frames)?;
-    counter(bytes("ari_received", "Payload of the frames received from Asterisk"), |view| view.bytes)?;
+    to.counter(
+        plain("ari_frames_shed", "Frames received that could not be kept, the journal being full; a gap says when"),
+        each(scrape, |node| {
+            let (connection, journal) = (node.connection.as_ref()?, node.journal.as_ref()?);
+            Some((connection.shed_frames + journal.refused_frames) as f64)
+        }),
+    )?;
+    to.counter(
+        bytes("ari_received", "Payload of the frames received from Asterisk"),
+        each(scrape, |node| node.connection.as_ref().map(|view| view.bytes as f64)),
+    )?;
     to.gauge(
         seconds("asterisk_clock_offset", "Asterisk's clock minus this machine's"),
         each(scrape, |node| Some(node.connection.as_ref()?.clock_offset_ms? as f64 / 1e3)),

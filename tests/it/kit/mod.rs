@@ -3,6 +3,7 @@
 
 pub(crate) mod ari;
 pub(crate) mod asterisk;
+pub(crate) mod disk;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod records;

@@ -217,9 +217,21 @@ impl Service {
         self.process = Some(Process::spawn("callcenter serve", &mut command));
     }
 
-    /// The path of its database.
+    /// The path of its database: `DB_PATH` of its environment, or a file in its own folder.
     pub(crate) fn database(&self) -> PathBuf {
-        self.folder.path().join("callcenter.db")
+        let named = self.environment.iter().find(|(key, _)| key == "DB_PATH").map(|(_, path)| path.into());
+        named.unwrap_or_else(|| self.folder.path().join("callcenter.db"))
+    }
+
+    /// Starts it where it must refuse to; what it says. Its exit code must be 1.
+    #[track_caller]
+    pub(crate) fn refuses(&mut self) -> String {
+        let before = self.log_text().len();
+        self.launch();
+        let status = self.process.take().expect("a started service").finish(START);
+        let said = self.log_text().split_off(before);
+        assert_eq!(status.code(), Some(1), "{said}");
+        said
     }
 
     fn log(&self) -> PathBuf {
