@@ -10,6 +10,7 @@
 
 mod node;
 mod pulse;
+mod store;
 mod view;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use node::{NodeUnit, Places};
 pub use pulse::Pulse;
 use view::Part;
 pub use view::PartState;
-pub use view::{ActorView, NodeView, SystemView};
+pub use view::{ActorView, FeedView, NodeView, SystemView};
 
 /// What a supervisor is started with.
 pub struct SupervisorSetup {

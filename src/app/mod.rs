@@ -5,6 +5,7 @@
 //! the same process; one that keeps failing ends it, for the system's own supervisor.
 
 mod demo;
+mod feed;
 mod notify;
 mod replay;
 mod signals;
@@ -23,6 +24,7 @@ use crate::db::pool::ReadPool;
 use crate::http::{self, Counted};
 use crate::telemetry::{self, Telemetry};
 pub use demo::{Demo, DemoError, DemoOptions};
+pub use feed::feed;
 pub use replay::{Replayed, replay};
 use signals::{Signal, Signals};
 

@@ -6,6 +6,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod exit;
+mod feed;
 mod record;
 mod replay;
 mod serve;
@@ -16,6 +17,7 @@ pub use completions::CompletionsArgs;
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
 pub use exit::Exit;
+pub use feed::FeedArgs;
 pub use record::RecordArgs;
 pub use replay::ReplayArgs;
 pub use serve::ServeArgs;
@@ -67,6 +69,9 @@ pub enum Command {
     /// Run the service (the default).
     #[command(long_about = serve::ABOUT)]
     Serve(ServeArgs),
+    /// Only write down what Asterisk says, for a `serve` that may come and go.
+    #[command(long_about = feed::ABOUT)]
+    Feed(FeedArgs),
     /// Show the configuration in force, and every mistake in it.
     #[command(long_about = check::ABOUT)]
     Check(CheckArgs),
@@ -134,6 +139,7 @@ fn prepare(loaded: Loaded) -> Result<(Loaded, Telemetry), Exit> {
 fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
     match command {
         Command::Serve(args) => serve::run(args, loaded, telemetry),
+        Command::Feed(args) => feed::run(&args, &loaded),
         Command::Doctor(args) => doctor::run(args, loaded),
         Command::Demo(args) => demo::run(args, loaded),
         Command::Replay(args) => replay::run(args, loaded),

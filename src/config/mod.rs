@@ -27,7 +27,7 @@ pub use load::{Inputs, Loaded, load};
 pub use mistake::{Mistake, Refused};
 pub use reload::Changes;
 pub use secret::Secret;
-pub use sections::{Ari, Asterisk, Calls, Database, Http, Journal, Lines, Log, LogFormat, Report, Synchronous};
+pub use sections::{Ari, Asterisk, Calls, Database, Feed, FeedMode, Http, Journal, Lines, Log, LogFormat, Report, Synchronous};
 pub use settings::Setting;
 pub use validate::{NODE_NAME_RULE, is_node_name};
 
@@ -43,6 +43,8 @@ pub struct Config {
     pub asterisk: Vec<Asterisk>,
     /// How the connection to each behaves.
     pub ari: Ari,
+    /// Who listens.
+    pub feed: Feed,
     /// The journal on disk.
     pub journal: Journal,
     /// The database.

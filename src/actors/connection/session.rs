@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tracing::warn;
 
 use super::Control;
-use super::life::Life;
+use super::control::{FeedGate, is_for_control};
+use super::life::{Life, NO_FEED};
 use super::outbox::{Outbox, WAITING_BYTES};
 use super::prepare::Prepare;
 use super::status::{Shared, State};
@@ -58,15 +59,18 @@ pub(super) struct Hearing {
     everything: Cell<bool>,
     held: RefCell<Vec<Frame>>,
     held_bytes: Cell<usize>,
+    /// Only what the control hears alone is kept.
+    control: bool,
 }
 
 impl Hearing {
-    fn new(now: f64) -> Self {
+    fn new(now: f64, control: bool) -> Self {
         Self {
             certain: Cell::new(now),
             everything: Cell::new(false),
             held: RefCell::default(),
             held_bytes: Cell::new(0),
+            control,
         }
     }
 
@@ -77,6 +81,11 @@ impl Hearing {
     }
 
     fn keep(&self, outbox: &Outbox, frame: Frame) {
+        if let (true, FrameBody::Text(text)) = (self.control, &frame.body)
+            && !is_for_control(text)
+        {
+            return;
+        }
         if self.everything.get() {
             self.certain.set(frame.at);
             outbox.frame(frame);
@@ -120,6 +129,7 @@ pub(super) struct Session {
     outbox: Outbox,
     status: Shared,
     control: Rc<Control>,
+    pub(super) gate: FeedGate,
     pub(super) hearing: Rc<Hearing>,
     began: Instant,
     last_heard: Instant,
@@ -147,7 +157,8 @@ impl Session {
             outbox: life.outbox.clone(),
             status: life.status.clone(),
             control: life.control.clone(),
-            hearing: Rc::new(Hearing::new(now)),
+            gate: life.gate.clone(),
+            hearing: Rc::new(Hearing::new(now, life.gate.is_control())),
             began,
             last_heard: began,
             dead_after: Duration::from_millis(life.ari.dead_after_ms.clamp(1, DAY_MS)),
@@ -179,7 +190,7 @@ impl Session {
 
     /// `Ok` when told to stop.
     async fn read(&mut self, prepare: Prepare) -> Result<(), End> {
-        let (control, outbox) = (self.control.clone(), self.outbox.clone());
+        let (control, outbox, gate) = (self.control.clone(), self.outbox.clone(), self.gate.clone());
         let mut preparing = Box::pin(prepare.run()).fuse();
         let mut pings = interval_at(self.began + self.ping_every, self.ping_every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -192,6 +203,7 @@ impl Session {
                     tokio::task::yield_now().await;
                 }
                 () = control.stopping() => return Ok(()),
+                () = gate.closed() => return Err(End::OnPurpose(NO_FEED.to_owned())),
                 reason = outbox.failure() => return Err(End::OnPurpose(reason)),
                 _ = pings.tick() => self.ping()?,
                 prepared = &mut preparing => prepared.map_err(End::OnPurpose)?,

@@ -3,6 +3,7 @@
 
 pub(crate) mod ari;
 pub(crate) mod asterisk;
+pub(crate) mod feed;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod records;
@@ -14,6 +15,7 @@ pub(crate) mod wait;
 use std::io::Write as _;
 
 pub(crate) use asterisk::Asterisk;
+pub(crate) use feed::Feed;
 pub(crate) use service::Service;
 
 /// Why this machine can't run a real Asterisk, if so. It needs root (chroot) and Debian's apt.

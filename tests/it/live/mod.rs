@@ -5,6 +5,7 @@ mod api_docs;
 mod ari_made;
 mod basic;
 mod faults;
+mod feed;
 mod features;
 mod load;
 mod panic;
