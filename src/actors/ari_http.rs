@@ -152,6 +152,8 @@ fn events_url(root: &Url, app: &str, subscribe_all: bool) -> Result<String, AriH
     let scheme = if root.scheme() == "https" { "wss" } else { "ws" };
     url.set_scheme(scheme).map_err(|()| AriHttpError::Scheme(scheme.to_owned()))?;
     url.set_path(&format!("{}/events", root.path()));
-    url.query_pairs_mut().append_pair("app", app).append_pair("subscribeAll", if subscribe_all { "true" } else { "false" });
+    url.query_pairs_mut()
+        .append_pair("app", app)
+        .append_pair("subscribeAll", if subscribe_all { "true" } else { "false" });
     Ok(url.into())
 }

@@ -193,7 +193,8 @@ impl Registry {
         match chunk {
             Ok(Some(chunk)) => {
                 self.view.error = None;
-                let chunk = self.split_at_committed(chunk);
+                let chunk = self.split_at(self.setup.start.committed, chunk);
+                let chunk = self.split_at(self.setup.live_from, chunk);
                 if self.border == Border::Ahead && chunk.start.offset() >= self.setup.start.committed {
                     self.rest.push_front(chunk);
                     return self.ask(ctx);
@@ -240,13 +241,13 @@ impl Registry {
         }
     }
 
-    /// What was committed is a stretch of its own: it only rebuilds. That holds for a range that is missing, too.
-    fn split_at_committed(&mut self, mut chunk: Chunk) -> Chunk {
-        let committed = self.setup.start.committed;
-        if chunk.start.offset() < committed && committed < chunk.end.offset() {
-            let length = committed - chunk.start.offset();
+    /// What was committed is a stretch of its own: it only rebuilds. So is what came before the start: nobody is asked
+    /// anything for it. That holds for a range that is missing, too.
+    fn split_at(&mut self, border: u64, mut chunk: Chunk) -> Chunk {
+        if chunk.start.offset() < border && border < chunk.end.offset() {
+            let length = border - chunk.start.offset();
             let bytes = chunk.bytes.split_off(chunk.bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX)));
-            let border = Position(committed);
+            let border = Position(border);
             let rest = chunk.skipped.map(|s| Skipped { bytes: s.bytes.saturating_sub(length), ..s });
             chunk.skipped = chunk.skipped.map(|s| Skipped { bytes: length, ..s });
             self.rest.push_front(Chunk { start: border, end: chunk.end, bytes, skipped: rest });

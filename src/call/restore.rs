@@ -66,11 +66,15 @@ pub struct KnownChannel {
     pub id: Arc<str>,
     /// When Asterisk made it.
     pub created: Timestamp,
-    /// Whether its creation was seen.
+    /// Whether its creation was seen, or is sure to come.
     pub whole: bool,
     /// Whether its end was not.
     pub lives: bool,
 }
+
+/// All that was heard of a channel is of its first moments: its creation is on its way. What is sent to an application comes
+/// by another socket than all else, where a feed process listens, and can overtake it.
+const YOUNG_MS: i64 = 1_000;
 
 /// The rank of what a row tells of a channel's party and extension: anything that an event tells counts before it.
 const ROW_RANK: u8 = 9;
@@ -131,7 +135,7 @@ impl Graph {
         self.nodes.values().filter(|n| n.kind != ChanKind::Hidden).map(|n| KnownChannel {
             id: n.id.clone(),
             created: n.created,
-            whole: n.creation_seen,
+            whole: n.creation_seen || (!n.ended && n.last.since(n.created) < YOUNG_MS),
             lives: !n.ended,
         })
     }

@@ -6,6 +6,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod doctor;
+mod feed;
 mod kit;
 mod kit_check;
 mod layers;

@@ -25,7 +25,7 @@ pub mod wire;
 use std::path::{Path, PathBuf};
 
 pub use client::{FeedClient, FeedError};
-pub use follower::{FollowOptions, FollowStatus, FollowedJournal, FollowView, Watch};
+pub use follower::{FollowOptions, FollowStatus, FollowView, FollowedJournal, Watch};
 pub use node::{FeedNode, FeedSetup, Over, start};
 
 /// The socket's file name in the journal's folder.

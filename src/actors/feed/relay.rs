@@ -155,7 +155,8 @@ impl Relay {
         let Some(value) = name.find(&bytes).map(|at| at + b"\"application\"".len()) else { return bytes };
         let blank = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_whitespace() || **b == b':').count();
         let start = value + blank(value);
-        let found = self.apps.iter().map(|app| format!("\"{app}\"")).find(|app| bytes[start..].starts_with(app.as_bytes()));
+        let found =
+            self.apps.iter().map(|app| format!("\"{app}\"")).find(|app| bytes[start..].starts_with(app.as_bytes()));
         if let Some(app) = found {
             bytes.to_mut().drain(start..start + app.len());
         }

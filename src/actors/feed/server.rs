@@ -212,7 +212,11 @@ impl Visit {
     }
 
     fn must_follow(&self) -> Result<(), WireError> {
-        if self.follows { Ok(()) } else { Err(WireError::Garbage("only who follows may say that; send `follow`".into())) }
+        if self.follows {
+            Ok(())
+        } else {
+            Err(WireError::Garbage("only who follows may say that; send `follow`".into()))
+        }
     }
 
     async fn follow(&mut self, pid: u32, committed: Position) -> Result<(), WireError> {

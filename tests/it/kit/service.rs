@@ -191,7 +191,8 @@ impl Service {
         lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
 
-    fn launch(&mut self) {
+    /// Starts it.
+    pub(crate) fn launch(&mut self) {
         self.process = Some(self.run("serve", &self.log()));
     }
 
