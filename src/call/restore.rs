@@ -66,14 +66,17 @@ pub struct KnownChannel {
     pub id: Arc<str>,
     /// When Asterisk made it.
     pub created: Timestamp,
-    /// Whether its creation was seen, or is sure to come.
+    /// Whether its creation was seen.
     pub whole: bool,
+    /// Whether all that was heard of it is of its first moments: where nothing of the journal is lost, its creation is
+    /// on its way. What is sent to an application comes by another socket than all else where a feed process listens,
+    /// and can overtake it.
+    pub young: bool,
     /// Whether its end was not.
     pub lives: bool,
 }
 
-/// All that was heard of a channel is of its first moments: its creation is on its way. What is sent to an application comes
-/// by another socket than all else, where a feed process listens, and can overtake it.
+/// So long a channel is young.
 const YOUNG_MS: i64 = 1_000;
 
 /// The rank of what a row tells of a channel's party and extension: anything that an event tells counts before it.
@@ -135,7 +138,8 @@ impl Graph {
         self.nodes.values().filter(|n| n.kind != ChanKind::Hidden).map(|n| KnownChannel {
             id: n.id.clone(),
             created: n.created,
-            whole: n.creation_seen || (!n.ended && n.last.since(n.created) < YOUNG_MS),
+            whole: n.creation_seen,
+            young: !n.ended && n.last.since(n.created) < YOUNG_MS,
             lives: !n.ended,
         })
     }

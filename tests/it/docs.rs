@@ -72,7 +72,7 @@ fn each_readme_explains_every_column_of_calls() {
 #[test]
 fn each_readme_names_every_command_and_links_the_other() {
     for (file, text) in READMES {
-        for command in ["serve", "check", "doctor", "demo", "backup", "replay", "record", "completions"] {
+        for command in ["serve", "feed", "check", "doctor", "demo", "backup", "replay", "record", "completions"] {
             assert!(text.contains(&format!("`callcenter {command}")), "{file}: {command}");
         }
         let other = READMES.iter().find(|(name, _)| *name != file).expect("two").0;

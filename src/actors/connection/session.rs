@@ -19,9 +19,11 @@ use super::life::{Life, NO_FEED};
 use super::outbox::{Outbox, WAITING_BYTES};
 use super::prepare::Prepare;
 use super::status::{Shared, State};
-use crate::actors::ari_http::Socket;
+use crate::actors::ari_http::{AriClient, Socket};
+use crate::actors::audit::{self, CommandIds};
 use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
 use crate::ari::entry::{BadFrame, Gap};
+use crate::ari::request::{ApplicationAction, Request};
 use crate::model::{NodeId, Timestamp};
 
 /// Frames read before others on this thread get their turn.
@@ -129,6 +131,8 @@ pub(super) struct Session {
     outbox: Outbox,
     status: Shared,
     control: Rc<Control>,
+    client: Rc<AriClient>,
+    ids: Rc<CommandIds>,
     pub(super) gate: FeedGate,
     pub(super) hearing: Rc<Hearing>,
     began: Instant,
@@ -157,6 +161,8 @@ impl Session {
             outbox: life.outbox.clone(),
             status: life.status.clone(),
             control: life.control.clone(),
+            client: life.client.clone(),
+            ids: life.ids.clone(),
             gate: life.gate.clone(),
             hearing: Rc::new(Hearing::new(now, life.gate.is_control())),
             began,
@@ -172,6 +178,7 @@ impl Session {
     pub(super) async fn run(mut self, prepare: Prepare) -> (Ended, Rc<Hearing>) {
         let ended = match self.read(prepare).await {
             Ok(()) => {
+                self.quieten().await;
                 self.close().await;
                 Ended::Stopped
             }
@@ -180,6 +187,7 @@ impl Session {
                 Ended::Replaced
             }
             Err(End::OnPurpose(reason)) => {
+                self.quieten().await;
                 self.close().await;
                 Ended::Lost { reason, lasted: self.lasted() }
             }
@@ -321,6 +329,36 @@ impl Session {
         self.status.borrow_mut().view.dead_links += 1;
         let ms = self.dead_after.as_millis();
         Err(End::Broken(format!("dead link: nothing came for {ms} ms, not even an answer to pings")))
+    }
+
+    /// Before a close of ours: no more device states. Asterisk 22.10.1 stops answering for ever, to every client, when a
+    /// socket closes while a device state is on its way to it: closing, it holds the session's lock and waits for the
+    /// delivery, which waits for that lock (seen by a debugger: `stasis_app_unregister`, `stasis_unsubscribe_and_join`
+    /// against `stasis_app_send`). Reading goes on meanwhile.
+    async fn quieten(&mut self) {
+        if self.gate.is_control() {
+            return;
+        }
+        let (client, id) = (self.client.clone(), self.ids.next());
+        let sources = ApplicationAction::Unsubscribe(vec!["deviceState:".into()]);
+        let request = Request::application(self.app.as_str(), sources);
+        self.outbox.entry(EntryBody::Command(request.to_command(id.as_str(), "connection")));
+        let asking = tokio::time::timeout(CLOSE_LIMIT, client.ask(&request));
+        let mut asking = std::pin::pin!(asking);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut asking => break answer,
+                message = self.socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => self.keep(wall_clock(), FrameBody::Text(text)),
+                    Some(Ok(_)) => {}
+                    // There is nothing left to close.
+                    Some(Err(_)) | None => return,
+                }
+            }
+        };
+        if let Ok(answer) = answer {
+            self.outbox.entry(EntryBody::Reply(audit::reply(id, &answer)));
+        }
     }
 
     /// Closes in order; events that were on their way are kept.

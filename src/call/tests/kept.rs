@@ -271,23 +271,11 @@ fn a_channel_that_two_gaps_hide_ended_at_the_first() {
 
 /// With a feed process the application's events come by another socket, and can overtake the channel's creation.
 #[test]
-fn a_channel_whose_creation_is_on_its_way_counts_as_whole() {
-    let lines = Stream::load("answered").lines;
-    let find = |kind: &str| {
-        lines
-            .iter()
-            .find(|line| {
-                line.contains(&format!("\"type\": \"{kind}\"")) || line.contains(&format!("\"type\":\"{kind}\""))
-            })
-            .unwrap()
-    };
-    for (kind, whole) in [("StasisStart", true), ("ChannelLeftBridge", false)] {
-        let mut graph = Graph::new("callcenter-app", GraphLimits::default());
-        let line: serde_json::Value = serde_json::from_str(find(kind)).unwrap();
-        let event = line["event"].to_string();
-        let frame = decode(&event).unwrap();
-        graph.event(&frame, Timestamp::from_secs_f64(line["at"].as_f64().unwrap()), 0);
-        let channels: Vec<bool> = graph.channels().map(|channel| channel.whole).collect();
-        assert_eq!(channels, [whole], "{kind}");
+fn a_channel_whose_creation_is_on_its_way_is_young() {
+    for (ms, young) in [(300, true), (5_000, false)] {
+        let mut driver = Driver::new();
+        driver.line(&event(ms, "StasisStart", "1.0", "PJSIP/100-00000000", "Ring"));
+        let known: Vec<bool> = driver.graph.channels().map(|channel| channel.young).collect();
+        assert_eq!(known, [young], "{ms}");
     }
 }
