@@ -4,11 +4,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
-use callcenter::sim::{MixEntry, Sim, SimConfig, SimHandle};
+use callcenter::sim::{MixEntry, PlayedCall, Sim, SimConfig, SimHandle};
 use serde_json::{Value, json};
 
+use crate::demo::by_channel;
 use crate::kit::wait::{self, s};
 use crate::kit::{Feed, Service};
+use crate::sim_load::{Killed, check, now_ms};
 
 /// The simulated Asterisk's user.
 const USER: [(&str, &str); 3] =
@@ -88,6 +90,15 @@ fn the_feed_says_who_it_is_and_refuses_what_it_does_not_understand() {
     assert!(journal.lines().any(|line| line == r#"{"at": 1.500000, "event": {"type":"X","n":1}}"#), "{journal}");
 }
 
+/// Waits until the service says that it is not ready for this reason.
+#[track_caller]
+fn says_why(service: &Service, words: &str) {
+    wait::until("the reason why the service is not ready", s(20), || match service.get("/health/ready") {
+        Ok((503, body)) if body.to_string().contains(words) => Ok(()),
+        other => Err(other),
+    });
+}
+
 /// How the service says that its feed is.
 fn followed(service: &Service) -> Value {
     service.system()["nodes"][0]["feed"].clone()
@@ -98,8 +109,7 @@ fn the_service_rides_over_a_hand_over_and_lets_callers_go_when_the_feed_is_away(
     let sim = sim();
     let mut service = beside(&sim.url(), "[feed]\nmode = \"process\"\n");
     service.launch();
-    let reason = service.unready(s(20)).to_string();
-    assert!(reason.contains("callcenter feed"), "{reason}");
+    says_why(&service, "start `callcenter feed`");
     let mut feed = Feed::start(&service);
     service.ready();
     let first = followed(&service);
@@ -123,8 +133,7 @@ fn the_service_rides_over_a_hand_over_and_lets_callers_go_when_the_feed_is_away(
     assert_eq!(rows.gaps(), Vec::<String>::new(), "nothing was missed");
     assert_eq!(rows.calls(&format!("incomplete <> 0 AND ended_at IS NOT NULL AND started_at > '{begun}'")).len(), 0);
     feed.sigkill();
-    let reason = service.unready(s(10)).to_string();
-    assert!(reason.contains("feed process"), "{reason}");
+    says_why(&service, "waits for the feed process");
     wait::until("the control socket to be closed", s(10), || {
         let connection = service.system()["nodes"][0]["connection"].clone();
         if connection["state"] == "backing_off" { Ok(()) } else { Err(connection) }
@@ -161,4 +170,42 @@ fn a_hangup_signal_makes_the_feed_start_its_successor() {
     wait::until("its end", s(10), || if Feed::status(&service).0 { Err("runs") } else { Ok(()) });
     let journal = String::from_utf8(service.journal()).unwrap();
     assert!(!journal.contains("\"gap\""), "nothing was missed");
+}
+
+#[test]
+fn a_feed_that_is_killed_in_the_middle_of_calls_leaves_one_gap_and_no_call_twice() {
+    let mix = ["answered", "callee_hangs_up", "busy", "abandoned", "hold"];
+    let mix = mix.map(|name| MixEntry::new(name, 1).stretched(1.0, 3.0)).to_vec();
+    let sim = Sim::start(SimConfig { mix, calls_per_second: 10.0, ..SimConfig::default() }).unwrap();
+    let mut service = beside(&sim.url(), "");
+    let mut feed = Feed::start(&service);
+    service.restart();
+    let ready = now_ms();
+    let rows = service.rows();
+    wait::until("calls that are over", s(60), || {
+        let over = rows.try_calls("ended_at IS NOT NULL")?.len();
+        if over > 30 { Ok(()) } else { Err(format!("{over} are over")) }
+    });
+    let before = now_ms();
+    feed.sigkill();
+    let begun = sim.truth().started;
+    wait::until("calls that nobody hears", s(20), || if sim.truth().started > begun + 10 { Ok(()) } else { Err(()) });
+    feed = Feed::start(&service);
+    service.ready();
+    let killed = Killed { before, after: now_ms() };
+    wait::until("calls after the restart", s(60), || {
+        let later = sim.played().iter().filter(|call| call.started_at > killed.after + 1_000).count();
+        if later > 10 { Ok(()) } else { Err(later) }
+    });
+    sim.stop_arrivals();
+    wait::until("the end of every call", s(120), || {
+        let open = rows.try_calls("ended_at IS NULL")?.len();
+        if sim.live_calls() == 0 && open == 0 { Ok(()) } else { Err(format!("{open} open")) }
+    });
+    let played: Vec<PlayedCall> = sim.played().into_iter().filter(|call| call.started_at > ready).collect();
+    check(&played, &killed, &by_channel(&rows));
+    assert_eq!(rows.gaps(), ["the feed was not running"]);
+    service.sigterm();
+    feed.signal("TERM");
+    assert!(feed.ends());
 }

@@ -195,14 +195,17 @@ fn a_service_that_is_killed_and_a_feed_that_is_restarted_miss_nothing_and_hold_u
     assert!(feed.ends());
 }
 
-/// When the feed was away: from before its kill until after its return, milliseconds since 1970.
+/// Milliseconds since 1970.
 fn now_ms() -> f64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64() * 1e3
 }
 
+/// Asterisk 22.10.1 hangs for every client, at about one kill in twenty under calls, when the socket of an application with
+/// `subscribeAll` breaks off while a device state is on its way to it (`Session::quieten`): so this is no test for
+/// every day; `feed.rs` has the same one with the simulated Asterisk.
 #[test]
 fn a_feed_that_is_killed_leaves_gaps_that_are_known() {
-    if !live() {
+    if !soak() || !live() {
         return;
     }
     let asterisk = Asterisk::start();
