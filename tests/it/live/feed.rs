@@ -190,6 +190,12 @@ fn a_service_that_is_killed_and_a_feed_that_is_restarted_miss_nothing_and_hold_u
     let doubled = "SELECT COUNT(*) AS number FROM (SELECT 1 FROM events WHERE type = 'ChannelCreated' GROUP BY \
                    channel_id HAVING COUNT(*) > 1)";
     assert_eq!(service.rows().number(doubled), 0, "an event that both feeds heard counts once");
+    // Each feed ended its device states before it closed its socket: Asterisk hangs otherwise (`Session::quieten`).
+    let asked =
+        "SELECT method || ' ' || path || ' ' || COALESCE(outcome, '-') AS word FROM commands WHERE path LIKE '%-feed%'";
+    let asked = service.rows().words(asked);
+    let quiet = asked.iter().filter(|word| word.starts_with("DELETE ") && word.ends_with(" done")).count();
+    assert_eq!(quiet, restarts, "{asked:?}");
     service.sigterm();
     feed.signal("TERM");
     assert!(feed.ends());
