@@ -53,7 +53,7 @@ impl AriHttp {
         let secure = root.scheme() == "https";
         let login = STANDARD.encode(format!("{}:{}", asterisk.username, asterisk.password.expose()));
         Ok(Self {
-            events: events_url(&root, &asterisk.app)?,
+            events: events_url(&root, &asterisk.app, true)?,
             root: root.as_str().trim_end_matches('/').to_owned(),
             user: asterisk.username.clone(),
             app: asterisk.app.clone(),
@@ -63,6 +63,15 @@ impl AriHttp {
             request_timeout: Duration::from_millis(ari.request_timeout_ms),
             max_frame_bytes: ari.max_frame_bytes,
         })
+    }
+
+    /// The same Asterisk with another application, or without everything that doesn't concern the application.
+    ///
+    /// # Errors
+    /// None that [`Self::new`] would not have given for the same Asterisk.
+    pub fn for_app(&self, app: &str, subscribe_all: bool) -> Result<Self, AriHttpError> {
+        let events = events_url(&rest_root(&self.root)?, app, subscribe_all)?;
+        Ok(Self { events, app: app.to_owned(), ..self.clone() })
     }
 
     /// REST's root, `http` or `https`, ending in `/ari`; without credentials.
@@ -138,11 +147,13 @@ fn rest_root(text: &str) -> Result<Url, AriHttpError> {
     Ok(url)
 }
 
-fn events_url(root: &Url, app: &str) -> Result<String, AriHttpError> {
+fn events_url(root: &Url, app: &str, subscribe_all: bool) -> Result<String, AriHttpError> {
     let mut url = root.clone();
     let scheme = if root.scheme() == "https" { "wss" } else { "ws" };
     url.set_scheme(scheme).map_err(|()| AriHttpError::Scheme(scheme.to_owned()))?;
     url.set_path(&format!("{}/events", root.path()));
-    url.query_pairs_mut().append_pair("app", app).append_pair("subscribeAll", "true");
+    url.query_pairs_mut()
+        .append_pair("app", app)
+        .append_pair("subscribeAll", if subscribe_all { "true" } else { "false" });
     Ok(url.into())
 }

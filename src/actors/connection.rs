@@ -9,6 +9,7 @@
 //! (`outbox`), so that reading waits for nothing but the socket. A panic in any of them ends the actor; its parent is
 //! told.
 
+mod control;
 mod full;
 mod life;
 mod outbox;
@@ -31,6 +32,8 @@ use super::messages::{Alive, AppendEntry, AppendFrames, Exited, Stop};
 use crate::ari::entry;
 use crate::config;
 use crate::model::NodeId;
+pub use control::FeedGate;
+pub(in crate::actors) use control::{kind_of, release, within_limit};
 use life::Life;
 pub use outbox::WAITING_BYTES;
 pub use status::{ConnectionView, State, SubscribeAll};
@@ -63,6 +66,8 @@ pub struct ConnectionSetup {
     /// What was heard before: the last moment that the journal vouches for, and why nothing was heard since
     /// (`service was not running`). `None`: this is the journal's beginning.
     pub heard: Option<entry::Gap>,
+    /// Whether this is only the control beside a feed process; the default is no.
+    pub gate: FeedGate,
     /// Is told when the actor has ended.
     pub exited: Recipient<Exited>,
 }

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod db_writer;
 #[cfg(test)]
 mod fake_ari;
+pub mod feed;
 pub mod journal;
 pub mod link;
 pub mod messages;

@@ -24,7 +24,7 @@ use super::ari_command::AriCommand;
 use super::batch::{Committed, Slot, Stream, Write};
 use super::call::{CallActor, Inputs, Retire};
 use super::db_writer::{Recall, StreamStart};
-use super::journal::{Appended, Chunk, Journal, JournalError, Position, Skipped, Trim};
+use super::journal::{Appended, Chunk, JournalError, Position, Skipped, Trim};
 use super::link::Link;
 use super::messages::{Exited, Stop};
 use crate::call::{ChanKey, Fact, Graph, GraphLimits, Input, Leg};
@@ -50,7 +50,7 @@ pub struct RegistrySetup {
     /// Who asks Asterisk; none when a recording is replayed.
     pub commands: Option<Link<AriCommand>>,
     /// The journal, to be told what it may delete.
-    pub journal: Option<Addr<Journal>>,
+    pub journal: Option<Recipient<Trim>>,
     /// Limits.
     pub calls: config::Calls,
     /// Where the stream stands in the database.

@@ -11,6 +11,7 @@
 mod guard;
 mod node;
 mod pulse;
+mod store;
 mod view;
 mod watch;
 
@@ -33,7 +34,7 @@ use node::{NodeUnit, Places};
 pub use pulse::Pulse;
 use view::Part;
 pub use view::PartState;
-pub use view::{ActorView, NodeView, SystemView};
+pub use view::{ActorView, FeedView, NodeView, SystemView};
 use watch::Silence;
 pub use watch::{Beat, end};
 

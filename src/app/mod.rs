@@ -7,6 +7,7 @@
 mod alarms;
 mod deadman;
 mod demo;
+mod feed;
 mod notify;
 mod replay;
 mod signals;
@@ -28,6 +29,7 @@ use crate::telemetry::{self, Telemetry};
 pub use alarms::alarms_test;
 use deadman::Deadman;
 pub use demo::{Demo, DemoError, DemoOptions};
+pub use feed::feed;
 pub use replay::{Replayed, replay};
 use signals::{Signal, Signals};
 

@@ -68,9 +68,16 @@ pub struct KnownChannel {
     pub created: Timestamp,
     /// Whether its creation was seen.
     pub whole: bool,
+    /// Whether all that was heard of it is of its first moments: where nothing of the journal is lost, its creation is
+    /// on its way. What is sent to an application comes by another socket than all else where a feed process listens,
+    /// and can overtake it.
+    pub young: bool,
     /// Whether its end was not.
     pub lives: bool,
 }
+
+/// So long a channel is young.
+const YOUNG_MS: i64 = 1_000;
 
 /// The rank of what a row tells of a channel's party and extension: anything that an event tells counts before it.
 const ROW_RANK: u8 = 9;
@@ -132,6 +139,7 @@ impl Graph {
             id: n.id.clone(),
             created: n.created,
             whole: n.creation_seen,
+            young: !n.ended && n.last.since(n.created) < YOUNG_MS,
             lives: !n.ended,
         })
     }

@@ -8,6 +8,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod exit;
+mod feed;
 mod health;
 mod man;
 mod reconcile;
@@ -23,6 +24,7 @@ pub use completions::CompletionsArgs;
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
 pub use exit::Exit;
+pub use feed::FeedArgs;
 pub use health::HealthArgs;
 pub use man::ManArgs;
 pub use reconcile::ReconcileArgs;
@@ -77,6 +79,9 @@ pub enum Command {
     /// Run the service (the default).
     #[command(long_about = serve::ABOUT)]
     Serve(ServeArgs),
+    /// Only write down what Asterisk says, for a `serve` that may come and go.
+    #[command(long_about = feed::ABOUT)]
+    Feed(FeedArgs),
     /// Show the configuration in force, and every mistake in it.
     #[command(long_about = check::ABOUT)]
     Check(CheckArgs),
@@ -167,6 +172,7 @@ fn prepare(loaded: Loaded) -> Result<(Loaded, Telemetry), Exit> {
 fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
     match command {
         Command::Serve(args) => serve::run(args, loaded, telemetry),
+        Command::Feed(args) => feed::run(&args, &loaded),
         Command::Doctor(args) => doctor::run(args, loaded),
         Command::AsteriskConfig(args) => asterisk_config::run(&args, &loaded),
         Command::Demo(args) => demo::run(args, loaded),

@@ -30,7 +30,8 @@ pub use mistake::{Mistake, Refused};
 pub use reload::Changes;
 pub use secret::Secret;
 pub use sections::{
-    Ari, Asterisk, Calls, Database, Guard, Http, Journal, Lines, Log, LogFormat, Report, Synchronous, Watchdog,
+    Ari, Asterisk, Calls, Database, Feed, FeedMode, Guard, Http, Journal, Lines, Log, LogFormat, Report, Synchronous,
+    Watchdog,
 };
 pub use settings::Setting;
 pub use validate::{NODE_NAME_RULE, is_node_name};
@@ -49,6 +50,8 @@ pub struct Config {
     pub ari: Ari,
     /// What tells the dialplan that the service answers.
     pub guard: Guard,
+    /// Who listens.
+    pub feed: Feed,
     /// The journal on disk.
     pub journal: Journal,
     /// The database.

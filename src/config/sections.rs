@@ -156,6 +156,27 @@ impl Default for Journal {
     }
 }
 
+/// Who listens to Asterisk: `[feed]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Feed {
+    /// `auto`, `own` or `process`.
+    pub mode: FeedMode,
+}
+
+/// Whether the service listens itself or follows `callcenter feed`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeedMode {
+    /// It follows a feed process that runs when it starts, else it listens itself.
+    #[default]
+    Auto,
+    /// It listens itself.
+    Own,
+    /// It follows a feed process, and waits for one.
+    Process,
+}
+
 /// The database: `[database]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -15,7 +15,11 @@ use crate::metrics::{Scrape, beside_calls};
 
 const RULES: &str = include_str!("../../deploy/prometheus/callcenter.rules.yml");
 const DASHBOARD: &str = include_str!("../../deploy/grafana/callcenter.json");
-const UNIT: &str = include_str!("../../deploy/systemd/callcenter.service");
+/// The units and their text.
+const UNITS: [(&str, &str); 2] = [
+    ("systemd/callcenter.service", include_str!("../../deploy/systemd/callcenter.service")),
+    ("systemd/callcenter-feed.service", include_str!("../../deploy/systemd/callcenter-feed.service")),
+];
 
 fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)
@@ -125,8 +129,15 @@ fn a_real_prometheus_scrapes_it_and_evaluates_every_rule() {
 
 #[test]
 fn the_unit_leaves_the_service_little_to_do_harm_with() {
-    assert!(UNIT.contains("\nType=notify\n") && UNIT.contains("\nWatchdogSec="));
-    let unit = deploy("systemd/callcenter.service");
+    for (unit, text) in UNITS {
+        assert!(text.contains("\nType=notify\n") && text.contains("\nWatchdogSec="), "{unit}");
+        little_to_do_harm_with(unit);
+    }
+}
+
+#[track_caller]
+fn little_to_do_harm_with(unit: &str) {
+    let unit = deploy(unit);
     let Some(seen) = tool("systemd-analyze", &["security", "--offline=true", unit.to_str().unwrap()]) else { return };
     let text = String::from_utf8_lossy(&seen.stdout);
     let level = text.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{seen:?}"));
@@ -162,7 +173,7 @@ fn the_unit_tries_for_ever_but_not_with_a_wrong_configuration() {
 
 /// What the unit says of a key.
 fn unit(key: &str) -> &'static str {
-    UNIT.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_else(|| panic!("no {key}="))
+    UNITS[0].1.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_else(|| panic!("no {key}="))
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod doctor;
+mod feed;
 mod kills;
 mod kit;
 mod kit_check;

@@ -72,9 +72,9 @@ pub(crate) fn now_ms() -> i64 {
 
 /// What is known of the moments of a kill: before, so that all that came earlier was in the journal, and after, so
 /// that all that came later was heard.
-struct Killed {
-    before: i64,
-    after: i64,
+pub(crate) struct Killed {
+    pub(crate) before: i64,
+    pub(crate) after: i64,
 }
 
 impl Killed {
@@ -124,7 +124,7 @@ fn killed_in_the_middle_of_calls_no_call_is_twice_and_the_touched_are_flagged() 
 }
 
 #[track_caller]
-fn check(played: &[PlayedCall], killed: &Killed, all: &BTreeMap<String, Vec<crate::kit::rows::Call>>) {
+pub(crate) fn check(played: &[PlayedCall], killed: &Killed, all: &BTreeMap<String, Vec<crate::kit::rows::Call>>) {
     let twice: Vec<_> = all.values().filter(|rows| rows.len() > 1).collect();
     assert!(twice.is_empty(), "a call has two rows: {twice:#?}");
     let (mut whole, mut touched) = (0, 0);

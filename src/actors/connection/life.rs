@@ -7,6 +7,7 @@ use actix::Recipient;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::control::{FeedGate, release, within_limit};
 use super::outbox::Outbox;
 use super::prepare::{Application, Prepare};
 use super::session::{Ended, Session};
@@ -24,6 +25,9 @@ use crate::model::NodeId;
 
 /// REST connections of ours, beside those of the command actor.
 const REST_CONNECTIONS: usize = 5;
+/// Why the control socket stays closed.
+pub(super) const NO_FEED: &str = "the feed process takes nothing, so callers are not asked into the application: see \
+    whether `callcenter feed` runs (`callcenter feed --status`)";
 /// How long the last entries may take into the journal when we stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -42,6 +46,7 @@ pub(super) struct Life {
     /// Whether callers may wait in the application whose entering the journal refused.
     pub(super) stranded: bool,
     pub(super) journal: Recipient<AppendFrames>,
+    pub(super) gate: FeedGate,
     backoff: Backoff,
 }
 
@@ -52,7 +57,7 @@ impl Life {
         status: Shared,
         control: Rc<Control>,
     ) -> (Self, impl Future<Output = ()> + use<>) {
-        let ConnectionSetup { node, http, ari, frames, entries, alive, heard, exited: _ } = setup;
+        let ConnectionSetup { node, http, ari, frames, entries, alive, heard, gate, exited: _ } = setup;
         let journal = frames.clone();
         let (outbox, pump) = Outbox::new(frames, entries, alive);
         let millis = Duration::from_millis;
@@ -69,6 +74,7 @@ impl Life {
             heard,
             stranded: false,
             journal,
+            gate,
         };
         (life, pump)
     }
@@ -101,6 +107,9 @@ impl Life {
     }
 
     async fn connect_and_listen(&mut self) -> Ended {
+        if !self.wait_for_feed().await {
+            return Ended::Stopped;
+        }
         self.status.borrow_mut().enter(State::Connecting);
         let began = Instant::now();
         let control = self.control.clone();
@@ -121,10 +130,39 @@ impl Life {
         }
     }
 
+    /// Waits until the feed process, where one is followed, takes entries; false when told to stop.
+    async fn wait_for_feed(&self) -> bool {
+        if self.gate.is_open() {
+            return true;
+        }
+        {
+            let mut status = self.status.borrow_mut();
+            status.enter(State::BackingOff);
+            status.view.last_error = Some(NO_FEED.to_owned());
+        }
+        warn!(node = %self.node, "not connected: {NO_FEED}");
+        tokio::select! {
+            () = self.control.stopping() => false,
+            () = self.gate.opened() => true,
+        }
+    }
+
+    /// The control is over: whoever entered the application in its last moments would wait for nobody.
+    async fn let_go(&self) {
+        let whose = (&self.node, &*self.client, self.http.app());
+        within_limit(release(whose, &self.ids, |entry| self.outbox.entry(entry))).await;
+    }
+
     async fn listen(&mut self, socket: Socket, began: Instant) -> Ended {
         let session = Session::begin(self, socket);
         let prepare = Prepare::new(self, &session, began);
         let (ended, hearing) = session.run(prepare).await;
+        if self.gate.is_control() {
+            // The feed heard everything: its absence is no gap.
+            self.outbox.take_failure();
+            self.let_go().await;
+            return ended;
+        }
         let certain = hearing.end(&self.outbox, self.heard.clone());
         if self.outbox.has_failed() {
             // What waits is refused, too: behind the hole nothing may stand before the gap.

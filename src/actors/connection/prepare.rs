@@ -11,6 +11,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::control::{release, within_limit};
 use super::life::Life;
 use super::outbox::Outbox;
 use super::session::{Hearing, Session};
@@ -54,6 +55,8 @@ pub(super) struct Prepare {
     root: String,
     /// When the connect began.
     began: Instant,
+    /// Whether this is only the control beside a feed process.
+    control: bool,
 }
 
 /// What `GET /applications/APP` shows of its subscriptions.
@@ -122,6 +125,7 @@ impl Prepare {
             opened: session.hearing.certain.get(),
             root: life.http.root().to_owned(),
             began,
+            control: session.gate.is_control(),
         }
     }
 
@@ -131,6 +135,9 @@ impl Prepare {
     /// The reason why this session can't be used: it is closed on purpose and a new one tried after a wait.
     pub(super) async fn run(self) -> Result<(), String> {
         let took = self.began.elapsed().as_millis();
+        if self.control {
+            return self.take_control(took).await;
+        }
         self.subscribe().await?;
         self.set_filter().await;
         let version = self.version().await;
@@ -146,6 +153,26 @@ impl Prepare {
             node = %self.node,
             "connected to {} (Asterisk {version}) in {took} ms; subscribeAll {subscriptions}; {channels} channels, \
              {bridges} bridges now", self.root
+        );
+        Ok(())
+    }
+
+    /// The control beside a feed process: nothing is subscribed and no gap noted, as the feed hears everything; whoever
+    /// came into the application while nobody watched it goes on.
+    async fn take_control(self, took: u128) -> Result<(), String> {
+        self.hearing.begin(&self.outbox, None);
+        let version = self.version().await;
+        let whose = (&self.node, &*self.client, self.app.as_str());
+        let waited = within_limit(release(whose, &self.ids, |entry| self.outbox.entry(entry))).await;
+        {
+            let mut status = self.status.borrow_mut();
+            status.view.prepared = true;
+            status.view.last_error = None;
+        }
+        info!(
+            node = %self.node,
+            "the control of '{}' is connected to {} (Asterisk {version}) in {took} ms; {waited} callers had waited",
+            self.app, self.root
         );
         Ok(())
     }

@@ -14,13 +14,16 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tracing::warn;
 
 use super::Control;
-use super::life::Life;
+use super::control::{FeedGate, is_for_control};
+use super::life::{Life, NO_FEED};
 use super::outbox::{Outbox, WAITING_BYTES};
 use super::prepare::Prepare;
 use super::status::{Shared, State};
-use crate::actors::ari_http::Socket;
+use crate::actors::ari_http::{AriClient, Socket};
+use crate::actors::audit::{self, CommandIds};
 use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
 use crate::ari::entry::{BadFrame, Gap};
+use crate::ari::request::{ApplicationAction, Request};
 use crate::model::{NodeId, Timestamp};
 
 /// Frames read before others on this thread get their turn.
@@ -60,15 +63,18 @@ pub(super) struct Hearing {
     everything: Cell<bool>,
     held: RefCell<Vec<Frame>>,
     held_bytes: Cell<usize>,
+    /// Only what the control hears alone is kept.
+    control: bool,
 }
 
 impl Hearing {
-    fn new(now: f64) -> Self {
+    fn new(now: f64, control: bool) -> Self {
         Self {
             certain: Cell::new(now),
             everything: Cell::new(false),
             held: RefCell::default(),
             held_bytes: Cell::new(0),
+            control,
         }
     }
 
@@ -79,6 +85,11 @@ impl Hearing {
     }
 
     fn keep(&self, outbox: &Outbox, frame: Frame) {
+        if let (true, FrameBody::Text(text)) = (self.control, &frame.body)
+            && !is_for_control(text)
+        {
+            return;
+        }
         if self.everything.get() {
             self.certain.set(frame.at);
             outbox.frame(frame);
@@ -122,6 +133,9 @@ pub(super) struct Session {
     outbox: Outbox,
     status: Shared,
     control: Rc<Control>,
+    client: Rc<AriClient>,
+    ids: Rc<CommandIds>,
+    pub(super) gate: FeedGate,
     pub(super) hearing: Rc<Hearing>,
     began: Instant,
     last_heard: Instant,
@@ -149,7 +163,10 @@ impl Session {
             outbox: life.outbox.clone(),
             status: life.status.clone(),
             control: life.control.clone(),
-            hearing: Rc::new(Hearing::new(now)),
+            client: life.client.clone(),
+            ids: life.ids.clone(),
+            gate: life.gate.clone(),
+            hearing: Rc::new(Hearing::new(now, life.gate.is_control())),
             began,
             last_heard: began,
             dead_after: Duration::from_millis(life.ari.dead_after_ms.clamp(1, DAY_MS)),
@@ -163,6 +180,7 @@ impl Session {
     pub(super) async fn run(mut self, prepare: Prepare) -> (Ended, Rc<Hearing>) {
         let ended = match self.read(prepare).await {
             Ok(()) => {
+                self.quieten().await;
                 self.close().await;
                 Ended::Stopped
             }
@@ -171,6 +189,7 @@ impl Session {
                 Ended::Replaced
             }
             Err(End::OnPurpose(reason)) => {
+                self.quieten().await;
                 self.close().await;
                 Ended::Lost { reason, lasted: self.lasted() }
             }
@@ -181,7 +200,7 @@ impl Session {
 
     /// `Ok` when told to stop.
     async fn read(&mut self, prepare: Prepare) -> Result<(), End> {
-        let (control, outbox) = (self.control.clone(), self.outbox.clone());
+        let (control, outbox, gate) = (self.control.clone(), self.outbox.clone(), self.gate.clone());
         let mut preparing = Box::pin(prepare.run()).fuse();
         let mut pings = interval_at(self.began + self.ping_every, self.ping_every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -194,6 +213,7 @@ impl Session {
                     tokio::task::yield_now().await;
                 }
                 () = control.stopping() => return Ok(()),
+                () = gate.closed() => return Err(End::OnPurpose(NO_FEED.to_owned())),
                 reason = outbox.failure() => return Err(End::OnPurpose(reason)),
                 _ = pings.tick() => self.ping()?,
                 prepared = &mut preparing => prepared.map_err(End::OnPurpose)?,
@@ -314,6 +334,36 @@ impl Session {
         self.status.borrow_mut().view.dead_links += 1;
         let ms = self.dead_after.as_millis();
         Err(End::Broken(format!("dead link: nothing came for {ms} ms, not even an answer to pings")))
+    }
+
+    /// Before a close of ours: no more device states. Asterisk 22.10.1 stops answering for ever, to every client, when a
+    /// socket closes while a device state is on its way to it: closing, it holds the session's lock and waits for the
+    /// delivery, which waits for that lock (seen by a debugger: `stasis_app_unregister`, `stasis_unsubscribe_and_join`
+    /// against `stasis_app_send`). Reading goes on meanwhile.
+    async fn quieten(&mut self) {
+        if self.gate.is_control() {
+            return;
+        }
+        let (client, id) = (self.client.clone(), self.ids.next());
+        let sources = ApplicationAction::Unsubscribe(vec!["deviceState:".into()]);
+        let request = Request::application(self.app.as_str(), sources);
+        self.outbox.entry(EntryBody::Command(request.to_command(id.as_str(), "connection")));
+        let asking = tokio::time::timeout(CLOSE_LIMIT, client.ask(&request));
+        let mut asking = std::pin::pin!(asking);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut asking => break answer,
+                message = self.socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => self.keep(wall_clock(), FrameBody::Text(text)),
+                    Some(Ok(_)) => {}
+                    // There is nothing left to close.
+                    Some(Err(_)) | None => return,
+                }
+            }
+        };
+        if let Ok(answer) = answer {
+            self.outbox.entry(EntryBody::Reply(audit::reply(id, &answer)));
+        }
     }
 
     /// Closes in order; events that were on their way are kept.

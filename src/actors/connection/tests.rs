@@ -24,6 +24,7 @@ async fn bench(scripts: Vec<Script>, adjust: impl FnOnce(&mut config::Ari, &Fake
         entries: memory.clone().recipient(),
         alive: memory.clone().recipient(),
         heard: None,
+        gate: FeedGate::default(),
         exited: memory.recipient(),
     };
     adjust(&mut ari, &fake, &mut setup);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{JournalError, JournalWriter, Position, Recovered, Room, SyncJob, encode};
 use crate::actors::messages::{Alive, AppendEntry, AppendFrames, EntryBody, Exited, JournalFull, Stop};
@@ -55,13 +55,19 @@ pub struct Trim {
     pub before: Position,
 }
 
+/// Go on at this position if the journal ends before it: somebody has committed that far, so what stood between was lost
+/// in a power failure, and those positions must not be used a second time.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), JournalError>")]
+pub struct StartAt(pub Position);
+
 /// Ask how the journal is.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "JournalStatus")]
 pub struct QueryStatus;
 
 /// How a journal is.
-#[derive(Clone, Debug, PartialEq, Serialize, MessageResponse)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, MessageResponse)]
 pub struct JournalStatus {
     /// Its folder.
     pub dir: PathBuf,
@@ -79,7 +85,8 @@ pub struct JournalStatus {
     pub bad_frames: u64,
     /// Entries that could not be kept since the actor started.
     pub refused_entries: u64,
-    /// Of those, frames.
+    /// Of those, frames. (A feed may be older than this.)
+    #[serde(default)]
     pub refused_frames: u64,
     /// Whether frames are refused because `journal.max_bytes` is reached.
     pub full: bool,
@@ -416,6 +423,16 @@ impl Handler<Trim> for Journal {
         let freed = self.writer.trim(before).inspect_err(|error| self.last_error = Some(error.to_string()))?;
         self.full = self.full && (freed == 0 || self.writer.is_full());
         Ok(freed)
+    }
+}
+
+impl Handler<StartAt> for Journal {
+    type Result = Result<(), JournalError>;
+
+    fn handle(&mut self, StartAt(position): StartAt, ctx: &mut Self::Context) -> Self::Result {
+        self.writer.start_at(position)?;
+        self.poke(ctx);
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod actor;
 mod encode;
+mod handle;
 mod reader;
 mod segment;
 mod writer;
@@ -32,10 +33,12 @@ use std::path::{Path, PathBuf};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
+use super::messages::{AppendEntry, Frame};
 use crate::config;
 use crate::model::NodeId;
 
-pub use actor::{Appended, Journal, JournalStatus, Options, QueryStatus, Subscribe, Trim};
+pub use actor::{Appended, Journal, JournalStatus, Options, QueryStatus, StartAt, Subscribe, Trim};
+pub use handle::JournalHandle;
 pub use reader::{Chunk, JournalReader, Lines, SkipReason, Skipped};
 pub use writer::{JournalWriter, Recovered, Room, SyncJob};
 
@@ -50,6 +53,34 @@ pub fn folder(journal: &config::Journal, database: &config::Database, node: &Nod
     let beside = || database.path.parent().unwrap_or(Path::new("")).join("journal");
     let base = if journal.dir.as_os_str().is_empty() { beside() } else { journal.dir.clone() };
     base.join(utf8_percent_encode(node.as_str(), PLAIN).to_string())
+}
+
+/// Frames as lines of the journal: what can't be an event becomes a note of it.
+pub(super) fn frame_lines(frames: &[Frame], max_frame_bytes: usize) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for frame in frames {
+        encode::frame(&mut lines, frame, max_frame_bytes);
+    }
+    lines
+}
+
+/// An entry as a line of the journal.
+///
+/// # Errors
+/// When it can't be written as JSON.
+pub(super) fn entry_line(entry: &AppendEntry) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = Vec::new();
+    encode::entry(&mut line, entry.at, &entry.entry)?;
+    Ok(line)
+}
+
+/// Where the journal in a folder begins and ends at this moment, by its files.
+///
+/// # Errors
+/// [`JournalError::Io`].
+pub fn extent(dir: &Path) -> Result<(Position, Position), JournalError> {
+    let oldest = segment::list(dir)?.first().copied().map_or(Position::START, Position);
+    Ok((oldest, JournalReader::open_at_end(dir)?.position()))
 }
 
 /// A place in a node's journal: bytes since its beginning, over all segments, those already deleted included.

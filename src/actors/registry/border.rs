@@ -64,7 +64,9 @@ impl Registry {
         let mut question =
             Recall { stream: self.setup.stream.clone(), whole: FxHashSet::default(), halves: Vec::new() };
         for channel in self.graph.channels() {
-            let (whole, lives) = (channel.whole && !self.torn, channel.lives);
+            let all_read = self.setup.from == self.setup.start.oldest_open && !self.torn;
+            let whole = (channel.whole && !self.torn) || (channel.young && all_read);
+            let lives = channel.lives;
             let channel = (channel.id, channel.created);
             if whole {
                 question.whole.insert(channel);

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use tracing::{info, warn};
 
-use super::view::{NodeView, Part};
+use super::store::{self, Store};
+use super::view::{FeedView, NodeView, Part};
 use crate::actors::ari_command::{AriCommand, CommandSetup, CommandStatus};
 use crate::actors::ari_http::AriHttp;
-use crate::actors::connection::{AriConnection, ConnectionSetup, ConnectionStatus};
+use crate::actors::connection::{AriConnection, ConnectionSetup, ConnectionStatus, FeedGate};
 use crate::actors::db_writer::{Attach, DbWriter, Follow, journal_of};
-use crate::actors::journal::{Journal, JournalReader, Options, Position, QueryStatus, Recovered, Subscribe};
+use crate::actors::feed::{FollowStatus, FollowedJournal, Watch};
+use crate::actors::journal::{JournalHandle, JournalReader, Position, QueryStatus, Subscribe};
 use crate::actors::link::Link;
 use crate::actors::messages::Exited;
 use crate::actors::registry::{Registry, RegistrySetup, RegistryStatus};
@@ -33,7 +34,8 @@ pub(super) struct Places {
 #[derive(Clone)]
 pub(super) struct Handles {
     pub(super) node: NodeId,
-    pub(super) journal: Addr<Journal>,
+    pub(super) journal: JournalHandle,
+    pub(super) followed: Option<Addr<FollowedJournal>>,
     pub(super) registry: Addr<Registry>,
     pub(super) commands: Link<AriCommand>,
     pub(super) connection: Addr<AriConnection>,
@@ -42,7 +44,9 @@ pub(super) struct Handles {
 /// One Asterisk's actors and what is known of them.
 pub(super) struct NodeUnit {
     pub(super) node: NodeId,
-    journal: Addr<Journal>,
+    journal: JournalHandle,
+    followed: Option<Addr<FollowedJournal>>,
+    gate: FeedGate,
     registry: Addr<Registry>,
     commands: Link<AriCommand>,
     pub(super) connection: Addr<AriConnection>,
@@ -67,20 +71,11 @@ pub(super) async fn start(asterisk: config::Asterisk, places: Places) -> Result<
     let stream = journal_of(&node);
     let attach = Attach { stream: stream.clone(), registry: None };
     let begin = places.writer.send(attach).await.map_err(|e| e.to_string())??;
-    let dir = places.config.journal_dir().join(&asterisk.name);
-    let (journal, found) = Journal::open(Options {
-        node: node.clone(),
-        dir: dir.clone(),
-        config: places.config.journal.clone(),
-        max_frame_bytes: places.config.ari.max_frame_bytes,
-        start_at: Position(begin.committed),
-        parent: Some(places.exited.clone()),
-    })
-    .map_err(|e| e.to_string())?;
-    tell(&node, &found);
-    let from = begin.oldest_open.max(found.oldest.offset()).min(found.end.offset());
+    let Store { journal, oldest, end, heard, followed, gate } = store::open(&node, &places, begin.committed).await?;
+    let http = if followed.is_some() { http.for_app(&asterisk.app, false).map_err(|e| e.to_string())? } else { http };
+    let from = begin.oldest_open.max(oldest.offset()).min(end.offset());
+    let dir = store::dir(&node, &places.config);
     let reader = JournalReader::open(&dir, Position(from)).map_err(|e| e.to_string())?;
-    let journal = Journal::start_in_arbiter(&places.io, move |_| journal);
     let commands = commands(&places.io, &node, &http, &places.config.ari, &journal, &places.exited).await?;
     let commands = Link::new(commands);
     let setup = RegistrySetup {
@@ -89,25 +84,29 @@ pub(super) async fn start(asterisk: config::Asterisk, places: Places) -> Result<
         source: Box::new(reader),
         writer: places.writer.clone().recipient(),
         commands: Some(commands.clone()),
-        journal: Some(journal.clone()),
+        journal: Some(journal.trim.clone()),
         calls: places.config.calls.clone(),
         start: begin,
         from,
         recall: Some(places.writer.clone().recipient()),
         hold_bytes: Some(hold_bytes(&places.config.journal)),
-        live_from: found.end.offset(),
+        live_from: end.offset(),
         exited: Some(places.exited.clone()),
         finished: None,
     };
     let registry = Registry::start_in_arbiter(&places.core, move |_| Registry::new(setup));
     places.writer.do_send(Follow { stream, registry: registry.clone().recipient() });
-    journal.do_send(Subscribe(registry.clone().recipient()));
-    let heard = found.last_at.map(|since| Gap { since, reason: "the service was not running".into() });
-    let connection = connection(&places.io, &node, &http, &places.config.ari, &journal, heard, &places.exited).await?;
+    journal.subscribe.do_send(Subscribe(registry.clone().recipient()));
+    if let Some(followed) = &followed {
+        followed.do_send(Watch(registry.clone().recipient()));
+    }
+    let ways = (&http, &journal, &gate);
+    let connection = connection(&places.io, &node, ways, &places.config.ari, heard, &places.exited).await?;
     let name = Some(asterisk.name.as_str());
     let mut parts = ["connection", "journal", "registry", "ari_command"].map(|part| Part::new(part, name));
     parts.iter_mut().for_each(Part::running);
-    Ok(NodeUnit { node, journal, registry, commands, connection, http, ari: places.config.ari, io: places.io, parts })
+    let (ari, io) = (places.config.ari, places.io);
+    Ok(NodeUnit { node, journal, followed, gate, registry, commands, connection, http, ari, io, parts })
 }
 
 /// How much of the journal open calls may hold: with the segment in which the oldest begins, three quarters of
@@ -116,14 +115,7 @@ fn hold_bytes(journal: &config::Journal) -> u64 {
     (journal.max_bytes / 4 * 3).saturating_sub(journal.segment_bytes)
 }
 
-fn tell(node: &NodeId, found: &Recovered) {
-    if found.torn_bytes > 0 {
-        warn!(%node, bytes = found.torn_bytes, "the journal's last entry was torn by a crash and is cut off");
-    }
-    info!(%node, oldest = %found.oldest, end = %found.end, "journal opened");
-}
-
-async fn on<T: Send + 'static>(
+pub(super) async fn on<T: Send + 'static>(
     arbiter: &ArbiterHandle,
     make: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
@@ -140,14 +132,14 @@ async fn commands(
     node: &NodeId,
     http: &AriHttp,
     ari: &config::Ari,
-    journal: &Addr<Journal>,
+    journal: &JournalHandle,
     exited: &Recipient<Exited>,
 ) -> Result<Addr<AriCommand>, String> {
     let setup = CommandSetup {
         node: node.clone(),
         http: http.clone(),
         ari: ari.clone(),
-        journal: journal.clone().recipient(),
+        journal: journal.entries.clone(),
         exited: exited.clone(),
     };
     on(io, move || AriCommand::start_with(setup)).await
@@ -156,9 +148,8 @@ async fn commands(
 async fn connection(
     io: &ArbiterHandle,
     node: &NodeId,
-    http: &AriHttp,
+    (http, journal, gate): (&AriHttp, &JournalHandle, &FeedGate),
     ari: &config::Ari,
-    journal: &Addr<Journal>,
     heard: Option<Gap>,
     exited: &Recipient<Exited>,
 ) -> Result<Addr<AriConnection>, String> {
@@ -166,10 +157,11 @@ async fn connection(
         node: node.clone(),
         http: http.clone(),
         ari: ari.clone(),
-        frames: journal.clone().recipient(),
-        entries: journal.clone().recipient(),
-        alive: journal.clone().recipient(),
+        frames: journal.frames.clone(),
+        entries: journal.entries.clone(),
+        alive: journal.alive.clone(),
         heard,
+        gate: gate.clone(),
         exited: exited.clone(),
     };
     on(io, move || AriConnection::start_with(setup)).await
@@ -185,6 +177,7 @@ impl NodeUnit {
         Handles {
             node: self.node.clone(),
             journal: self.journal.clone(),
+            followed: self.followed.clone(),
             registry: self.registry.clone(),
             commands: self.commands.clone(),
             connection: self.connection.clone(),
@@ -193,14 +186,14 @@ impl NodeUnit {
 
     pub(super) fn fresh(&self, who: &'static str, exited: Recipient<Exited>) -> impl Future<Output = Fresh> + 'static {
         let (io, node, http, ari) = (self.io.clone(), self.node.clone(), self.http.clone(), self.ari.clone());
-        let journal = self.journal.clone();
+        let (journal, gate) = (self.journal.clone(), self.gate.clone());
         let since = crate::actors::messages::wall_clock();
         async move {
             if who == "ari_command" {
                 return commands(&io, &node, &http, &ari, &journal, &exited).await.map_or(Fresh::None, Fresh::Commands);
             }
             let heard = Gap { since, reason: "the connection actor failed and was started again".into() };
-            let fresh = connection(&io, &node, &http, &ari, &journal, Some(heard), &exited).await;
+            let fresh = connection(&io, &node, (&http, &journal, &gate), &ari, Some(heard), &exited).await;
             fresh.map_or(Fresh::None, Fresh::Connection)
         }
     }
@@ -218,11 +211,18 @@ impl NodeUnit {
         let handles = self.handles();
         let parts = self.parts.clone();
         async move {
-            let (connection, journal, registry, commands) = tokio::join!(
+            let followed = async {
+                match &handles.followed {
+                    Some(followed) => followed.send(FollowStatus).timeout(limit).await.ok(),
+                    None => None,
+                }
+            };
+            let (connection, journal, registry, commands, follow) = tokio::join!(
                 handles.connection.send(ConnectionStatus).timeout(limit),
-                handles.journal.send(QueryStatus).timeout(limit),
+                handles.journal.status.send(QueryStatus).timeout(limit),
                 handles.registry.send(RegistryStatus).timeout(limit),
                 handles.commands.get().send(CommandStatus).timeout(limit),
+                followed,
             );
             let (connection, journal, registry, commands) =
                 (connection.ok(), journal.ok(), registry.ok(), commands.ok());
@@ -233,23 +233,26 @@ impl NodeUnit {
                 commands.as_ref().map(|c| c.waiting),
             ];
             let actors = parts.iter().zip(mailboxes).map(|(part, mailbox)| part.view(mailbox)).collect();
-            NodeView { name: handles.node.to_string(), connection, journal, registry, commands, guard: None, actors }
+            let feed = FeedView::new(handles.followed.is_some(), follow);
+            let name = handles.node.to_string();
+            NodeView { name, connection, journal, feed, registry, commands, guard: None, actors }
         }
     }
 }
 
 impl Handles {
-    /// Returns when everything in the journal is committed.
+    /// Returns when everything in the journal is committed; where a feed process goes on writing it, everything up to now.
     pub(super) async fn drained(&self) {
+        let mut target = None;
         loop {
-            let journal = self.journal.send(QueryStatus).await;
+            let journal = self.journal.status.send(QueryStatus).await;
             let registry = self.registry.send(RegistryStatus).await;
-            match (journal, registry) {
-                (Ok(journal), Ok(registry)) if registry.committed < journal.end.offset() => {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                _ => return,
+            let (Ok(journal), Ok(registry)) = (journal, registry) else { return };
+            let end = if self.followed.is_some() { *target.get_or_insert(journal.end) } else { journal.end };
+            if registry.committed >= end.offset() {
+                return;
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }

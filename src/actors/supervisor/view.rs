@@ -11,6 +11,7 @@ use crate::actors::alarm::AlarmsView;
 use crate::actors::ari_command::CommandView;
 use crate::actors::connection::{ConnectionView, State};
 use crate::actors::db_writer::WriterView;
+use crate::actors::feed::FollowView;
 use crate::actors::journal::JournalStatus;
 use crate::actors::messages::wall_clock;
 use crate::actors::registry::RegistryView;
@@ -123,6 +124,8 @@ pub struct NodeView {
     pub connection: Option<ConnectionView>,
     /// The journal.
     pub journal: Option<JournalStatus>,
+    /// Who listens to Asterisk.
+    pub feed: FeedView,
     /// The registry.
     pub registry: Option<RegistryView>,
     /// The command actor.
@@ -131,6 +134,33 @@ pub struct NodeView {
     pub guard: Option<GuardView>,
     #[serde(skip)]
     pub(super) actors: Vec<ActorView>,
+}
+
+/// Who listens to Asterisk.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeedView {
+    /// `own`: this service; `process`: a feed process that it follows.
+    pub mode: &'static str,
+    /// The feed process; `None` where there is none, or its follower doesn't answer.
+    #[serde(flatten)]
+    pub process: Option<FollowView>,
+}
+
+impl FeedView {
+    pub(super) fn new(follows: bool, process: Option<FollowView>) -> Self {
+        Self { mode: if follows { "process" } else { "own" }, process }
+    }
+
+    /// Why what is recorded is not complete, or not told.
+    fn reason(&self) -> Option<String> {
+        let feed = self.process.as_ref()?;
+        if !feed.connected {
+            let why = feed.last_error.as_deref().unwrap_or("being looked for");
+            return Some(format!("waits for the feed process ({why}): start `callcenter feed`"));
+        }
+        let why = feed.feed_error.as_deref().unwrap_or("connecting");
+        (!feed.feed_connected).then(|| format!("the feed process is not connected: {why}"))
+    }
 }
 
 /// The database and its disk.
@@ -289,6 +319,9 @@ impl NodeView {
                 "Asterisk '{name}': its ARI user is read-only, so calls that enter the application wait there: set \
                  read_only = no for it in ari.conf"
             ));
+        }
+        if let Some(reason) = self.feed.reason() {
+            return Some(format!("Asterisk '{name}': {reason}"));
         }
         let error = connection.last_error.as_deref().unwrap_or("connecting");
         match connection.state {

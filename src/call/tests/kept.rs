@@ -268,3 +268,14 @@ fn a_channel_that_two_gaps_hide_ended_at_the_first() {
     let ends: Vec<_> = driver.rows.values().map(|r| r.ended_at.map(|at| at.millis())).collect();
     assert_eq!(ends, [Some(1_795_348_805_000)]);
 }
+
+/// With a feed process the application's events come by another socket, and can overtake the channel's creation.
+#[test]
+fn a_channel_whose_creation_is_on_its_way_is_young() {
+    for (ms, young) in [(300, true), (5_000, false)] {
+        let mut driver = Driver::new();
+        driver.line(&event(ms, "StasisStart", "1.0", "PJSIP/100-00000000", "Ring"));
+        let known: Vec<bool> = driver.graph.channels().map(|channel| channel.young).collect();
+        assert_eq!(known, [young], "{ms}");
+    }
+}

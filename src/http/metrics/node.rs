@@ -6,6 +6,7 @@ use super::Scrape;
 use super::families::{Families, Labels, Name, bytes, plain, seconds};
 use crate::actors::ari_command::CommandView;
 use crate::actors::connection::{ConnectionView, State};
+use crate::actors::feed::FollowView;
 use crate::actors::journal::JournalStatus;
 use crate::actors::registry::RegistryView;
 use crate::actors::supervisor::{GuardView, NodeView};
@@ -24,6 +25,7 @@ fn limit(scrape: &Scrape, limit: f64) -> impl Iterator<Item = (Labels<'_>, f64)>
 
 pub(super) fn write(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
     connection(scrape, to)?;
+    feed(scrape, to)?;
     journal(scrape, to)?;
     calls(scrape, to)?;
     requests(scrape, to)?;
@@ -85,6 +87,22 @@ fn connection(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
         bytes("outbox_limit", "At this limit the socket is closed on purpose"),
         limit(scrape, scrape.limits.outbox_bytes as f64),
     )
+}
+
+fn feed(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
+    let of = |of: fn(&FollowView) -> f64| each(scrape, move |node| node.feed.process.as_ref().map(of));
+    to.gauge(
+        plain(
+            "feed_connected",
+            "Whether the feed process is followed, and hears everything; absent where there is none",
+        ),
+        of(|feed| f64::from(feed.connected && feed.feed_connected)),
+    )?;
+    to.gauge(
+        seconds("feed_lag", "Age of the oldest entry of the feed process that is not committed yet"),
+        of(|feed| feed.behind_ms as f64 / 1e3),
+    )?;
+    to.counter(plain("feed_connects", "Connections to the feed process"), of(|feed| feed.connects as f64))
 }
 
 fn journal(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {

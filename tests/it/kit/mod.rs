@@ -4,6 +4,7 @@
 pub(crate) mod ari;
 pub(crate) mod asterisk;
 pub(crate) mod disk;
+pub(crate) mod feed;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod records;
@@ -15,6 +16,7 @@ pub(crate) mod wait;
 use std::io::Write as _;
 
 pub(crate) use asterisk::Asterisk;
+pub(crate) use feed::Feed;
 pub(crate) use service::Service;
 
 /// Why this machine can't run a real Asterisk, if so. It needs root (chroot) and Debian's apt.

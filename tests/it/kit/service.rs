@@ -1,7 +1,7 @@
 //! The built program as a process: `callcenter serve` with a configuration and a database of its own.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -50,13 +50,18 @@ impl Service {
 
     /// The same, whether it becomes ready or not.
     pub(crate) fn launched(config: &str, environment: &[(&str, &str)]) -> Self {
+        let mut service = Self::prepared(config, environment);
+        service.launch();
+        service
+    }
+
+    /// The same, not started yet.
+    pub(crate) fn prepared(config: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = "[log]\nformat = \"json\"\nlevel = \"info,callcenter=debug\"\n";
         std::fs::write(folder.path().join("test.toml"), format!("{config}\n{log}")).unwrap();
         let environment = environment.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-        let mut service = Self { folder, environment, port: free_port(), process: None };
-        service.launch();
-        service
+        Self { folder, environment, port: free_port(), process: None }
     }
 
     /// Another command of the program with the same configuration, run elsewhere.
@@ -198,8 +203,14 @@ impl Service {
         lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
 
-    fn launch(&mut self) {
-        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+    /// Starts it.
+    pub(crate) fn launch(&mut self) {
+        self.process = Some(self.run("serve", &self.log()));
+    }
+
+    /// Runs a command of the program with this configuration, its output into a file.
+    pub(crate) fn run(&self, what: &str, log: &Path) -> Process {
+        let log = File::options().create(true).append(true).open(log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_callcenter"));
         // Only what is named here: a developer's own ARI_URL must not leak in, nor a `.env`.
         command
@@ -209,12 +220,17 @@ impl Service {
             .env("DB_PATH", self.database())
             .env("HTTP_PORT", self.port.to_string())
             .current_dir(self.folder.path())
-            .arg("serve")
+            .arg(what)
             .arg("--config")
             .arg(self.folder.path().join("test.toml"))
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        self.process = Some(Process::spawn("callcenter serve", &mut command));
+        Process::spawn(&format!("callcenter {what}"), &mut command)
+    }
+
+    /// The folder of its configuration, database and log.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The path of its database: `DB_PATH` of its environment, or a file in its own folder.

@@ -6,6 +6,7 @@ mod ari_made;
 mod basic;
 mod faults;
 mod features;
+mod feed;
 mod guard;
 mod load;
 mod panic;

@@ -1,0 +1,143 @@
+//! The control socket's part: where a feed process listens to everything, this one only holds the application that
+//! channels enter.
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::actors::ari_http::AriClient;
+use crate::actors::audit::{self, CommandIds};
+use crate::actors::messages::EntryBody;
+use crate::ari::objects::Channel;
+use crate::ari::request::{ChannelAction, ContinueAt, Request};
+use crate::model::NodeId;
+
+/// How long looking for callers who wait, and letting them go on, may take.
+pub(in crate::actors) const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Whether the feed process takes entries. While it doesn't, the control socket stays closed, so that Stasis() fails
+/// and callers go on: nobody could see that they wait.
+#[derive(Clone, Debug, Default)]
+pub struct FeedGate(Option<watch::Receiver<bool>>);
+
+impl FeedGate {
+    /// Of a connection that is the control beside a feed process; `feed` tells whether that takes entries.
+    pub fn control(feed: watch::Receiver<bool>) -> Self {
+        Self(Some(feed))
+    }
+
+    /// Whether this connection is only the control.
+    pub(super) fn is_control(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether it may connect now.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.as_ref().is_none_or(|feed| *feed.borrow())
+    }
+
+    /// Returns when it may connect.
+    pub(super) async fn opened(&self) {
+        let Some(mut feed) = self.0.clone() else { return };
+        if feed.wait_for(|there| *there).await.is_err() {
+            // Who would tell has ended: so does this one, by its supervisor.
+            std::future::pending().await
+        }
+    }
+
+    /// Returns when the feed has gone; never where there is none.
+    pub(super) async fn closed(&self) {
+        match self.0.clone() {
+            Some(mut feed) => drop(feed.wait_for(|there| !*there).await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Whether the control keeps this event. An application without `subscribeAll` also hears what happens to a channel
+/// while that is inside, which the feed hears as well; what is sent to the application itself only it hears
+/// (`asterisk/README.md`, 12; user events: `stasis_app_user_event` in Asterisk's source).
+pub(super) fn is_for_control(text: &str) -> bool {
+    const OWN: [&str; 5] =
+        ["StasisStart", "StasisEnd", "ApplicationReplaced", "ApplicationMoveFailed", "ChannelUserevent"];
+    // What can't be read is kept: it becomes a note that something unreadable came.
+    kind_of(text).is_none_or(|kind| OWN.contains(&kind.as_str()))
+}
+
+/// An event's type; `None` for what is no event.
+pub(in crate::actors) fn kind_of(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(rename = "type")]
+        kind: String,
+    }
+    serde_json::from_str::<Head>(text).ok().map(|head| head.kind)
+}
+
+/// Lets every caller who waits in the application go on in the dialplan, and says how many there were. For moments at
+/// which nobody else would: the service is gone, has just come, or can't see who waits.
+pub(in crate::actors) async fn release(
+    (node, client, app): (&NodeId, &AriClient, &str),
+    ids: &CommandIds,
+    record: impl Fn(EntryBody),
+) -> usize {
+    let answer = client.ask(&Request::ListChannels).await;
+    let waiting = answer.outcome.body().map(|body| waiting_in(app, body)).unwrap_or_default();
+    for channel in &waiting {
+        let request = Request::channel(channel.as_str(), ChannelAction::Continue(ContinueAt::default()));
+        let id = ids.next();
+        record(EntryBody::Command(request.to_command(id.as_str(), "rule:release")));
+        let answer = client.ask(&request).await;
+        info!(%node, channel, "a caller waited in the application while nobody watched it: {}", answer.outcome);
+        record(EntryBody::Reply(audit::reply(id, &answer)));
+    }
+    waiting.len()
+}
+
+/// The ids of the channels that wait in the application, from the body of `GET /channels`.
+fn waiting_in(app: &str, body: &[u8]) -> Vec<String> {
+    let channels: Vec<Channel<'_>> = serde_json::from_slice(body).unwrap_or_default();
+    let inside = |channel: &&Channel<'_>| {
+        &*channel.dialplan.app_name == "Stasis" && channel.dialplan.app_data.split(',').next() == Some(app)
+    };
+    channels.iter().filter(inside).map(|channel| channel.id.to_string()).collect()
+}
+
+/// Gives up after [`RELEASE_LIMIT`].
+pub(in crate::actors) async fn within_limit(work: impl Future<Output = usize>) -> usize {
+    tokio::time::timeout(RELEASE_LIMIT, work).await.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_keeps_what_only_it_hears() {
+        assert!(is_for_control(r#"{"type":"StasisStart","application":"cc","channel":{"id":"1.0"}}"#));
+        assert!(is_for_control(r#"{"application":"cc","type":"ChannelUserevent"}"#));
+        assert!(is_for_control("no JSON at all"));
+        assert!(!is_for_control(r#"{"type":"ChannelHangupRequest","application":"cc"}"#));
+        assert!(!is_for_control(r#"{"type":"X","caller":"StasisStart"}"#));
+    }
+
+    #[test]
+    fn only_who_waits_in_our_application_is_let_go() {
+        let channel = |id: &str, app: &str, data: &str| {
+            serde_json::json!({"id": id, "name": "PJSIP/1-0", "state": "Ring", "creationtime": "2026-11-22T12:55:43.350+0000",
+                "caller": {"name": "", "number": ""}, "connected": {"name": "", "number": ""}, "accountcode": "",
+                "dialplan": {"context": "c", "exten": "e", "priority": 2, "app_name": app, "app_data": data}})
+        };
+        let body = serde_json::json!([
+            channel("1.0", "Stasis", "cc,101"),
+            channel("1.1", "Dial", "cc"),
+            channel("1.2", "Stasis", "other,cc"),
+            channel("1.3", "Stasis", "cc")
+        ]);
+        assert_eq!(waiting_in("cc", body.to_string().as_bytes()), ["1.0", "1.3"]);
+        assert!(waiting_in("cc", b"[]").is_empty() && waiting_in("cc", b"nonsense").is_empty());
+    }
+}
