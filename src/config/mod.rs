@@ -27,7 +27,9 @@ pub use load::{Inputs, Loaded, load};
 pub use mistake::{Mistake, Refused};
 pub use reload::Changes;
 pub use secret::Secret;
-pub use sections::{Ari, Asterisk, Calls, Database, Http, Journal, Lines, Log, LogFormat, Report, Synchronous};
+pub use sections::{
+    Ari, Asterisk, Calls, Database, Http, Journal, Lines, Log, LogFormat, Report, Synchronous, Transport,
+};
 pub use settings::Setting;
 pub use validate::{NODE_NAME_RULE, is_node_name};
 

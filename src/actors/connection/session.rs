@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use memchr::memmem::Finder;
 use serde::Deserialize;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tracing::warn;
@@ -19,6 +19,7 @@ use super::outbox::{Outbox, WAITING_BYTES};
 use super::prepare::Prepare;
 use super::status::{Shared, State};
 use crate::actors::ari_http::Socket;
+use crate::actors::ari_socket::Serving;
 use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
 use crate::ari::entry::{BadFrame, Gap};
 use crate::model::{NodeId, Timestamp};
@@ -27,6 +28,8 @@ use crate::model::{NodeId, Timestamp};
 const BATCH: usize = 256;
 /// How long a close that we began may take.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+/// A socket that takes no bytes is tried again after this time.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
 /// `ApplicationReplaced` is a short event; longer frames are not searched for it.
 const REPLACED_MAX_BYTES: usize = 1_024;
 /// No configured interval is longer than this, milliseconds: moments would overflow.
@@ -128,6 +131,10 @@ pub(super) struct Session {
     /// The ping whose pong is awaited: its number and when it was sent.
     ping: (u64, f64),
     clock_seen: f64,
+    /// Requests on their way out, and who waits for answers.
+    rest: Serving,
+    /// Whether the last bytes have not left yet.
+    full: bool,
 }
 
 impl Session {
@@ -154,6 +161,8 @@ impl Session {
             ping_every: Duration::from_millis(life.ari.ping_interval_ms.clamp(1, DAY_MS)),
             ping: (0, now),
             clock_seen: 0.0,
+            rest: life.rest.begin(),
+            full: false,
         }
     }
 
@@ -194,7 +203,12 @@ impl Session {
                 () = control.stopping() => return Ok(()),
                 reason = outbox.failure() => return Err(End::OnPurpose(reason)),
                 _ = pings.tick() => self.ping()?,
-                prepared = &mut preparing => prepared.map_err(End::OnPurpose)?,
+                prepared = &mut preparing => {
+                    prepared.map_err(End::OnPurpose)?;
+                    self.rest.prepared(self.status.borrow().view.asterisk_version.as_deref());
+                }
+                request = self.rest.next(), if !self.full => self.send(Message::text(request))?,
+                () = sleep(FULL_PAUSE), if self.full => self.flush()?,
                 () = sleep_until(dead_at) => self.maybe_dead()?,
             }
         }
@@ -248,6 +262,9 @@ impl Session {
     }
 
     fn text(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        if self.rest.takes(&text) {
+            return Ok(());
+        }
         let at = wall_clock();
         let replaced = is_replaced(&text, &self.app);
         if (at - self.clock_seen).abs() > CLOCK_EVERY_S {
@@ -294,8 +311,24 @@ impl Session {
         }
         self.ping = (self.ping.0 + 1, wall_clock());
         let ping = Message::Ping(self.ping.0.to_be_bytes().to_vec().into());
-        // Polled once, never awaited: a link that takes no bytes must not hold up the reading.
-        match self.socket.send(ping).now_or_never() {
+        self.send(ping)
+    }
+
+    /// Polled once, never awaited: a link that takes no bytes must not hold up the reading. While the last message has
+    /// not left, another one would be dropped.
+    fn send(&mut self, message: Message) -> Result<(), End> {
+        let sent = self.socket.send(message).now_or_never();
+        self.left(sent)
+    }
+
+    fn flush(&mut self) -> Result<(), End> {
+        let flushed = self.socket.flush().now_or_never();
+        self.left(flushed)
+    }
+
+    fn left(&mut self, all: Option<Result<(), Error>>) -> Result<(), End> {
+        self.full = all.is_none();
+        match all {
             Some(Err(error)) => Err(self.failed(&error)),
             Some(Ok(())) | None => Ok(()),
         }
@@ -316,7 +349,9 @@ impl Session {
         let closing = async {
             self.socket.close(None).await.ok()?;
             while let Some(Ok(message)) = self.socket.next().await {
-                if let Message::Text(text) = message {
+                if let Message::Text(text) = message
+                    && !self.rest.takes(&text)
+                {
                     self.hearing.keep(&self.outbox, Frame { at: wall_clock(), body: FrameBody::Text(text) });
                 }
             }

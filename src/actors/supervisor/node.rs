@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::view::{NodeView, Part};
 use crate::actors::ari_command::{AriCommand, CommandSetup, CommandStatus};
 use crate::actors::ari_http::AriHttp;
+use crate::actors::ari_socket::SocketRest;
 use crate::actors::connection::{AriConnection, ConnectionSetup, ConnectionStatus};
 use crate::actors::db_writer::{Attach, DbWriter, Follow, journal_of};
 use crate::actors::journal::{Journal, JournalReader, Options, Position, QueryStatus, Recovered, Subscribe};
@@ -47,6 +48,7 @@ pub(super) struct NodeUnit {
     commands: Link<AriCommand>,
     pub(super) connection: Addr<AriConnection>,
     http: AriHttp,
+    rest: SocketRest,
     ari: config::Ari,
     io: ArbiterHandle,
     parts: [Part; 4],
@@ -81,7 +83,8 @@ pub(super) async fn start(asterisk: config::Asterisk, places: Places) -> Result<
     let from = begin.oldest_open.max(found.oldest.offset()).min(found.end.offset());
     let reader = JournalReader::open(&dir, Position(from)).map_err(|e| e.to_string())?;
     let journal = Journal::start_in_arbiter(&places.io, move |_| journal);
-    let commands = commands(&places.io, &node, &http, &places.config.ari, &journal, &places.exited).await?;
+    let rest = SocketRest::new(node.clone(), places.config.ari.transport);
+    let commands = commands(&places.io, &node, (&http, &rest), &places.config.ari, &journal, &places.exited).await?;
     let commands = Link::new(commands);
     let setup = RegistrySetup {
         stream: stream.clone(),
@@ -103,11 +106,23 @@ pub(super) async fn start(asterisk: config::Asterisk, places: Places) -> Result<
     places.writer.do_send(Follow { stream, registry: registry.clone().recipient() });
     journal.do_send(Subscribe(registry.clone().recipient()));
     let heard = found.last_at.map(|since| Gap { since, reason: "the service was not running".into() });
-    let connection = connection(&places.io, &node, &http, &places.config.ari, &journal, heard, &places.exited).await?;
+    let ari = &places.config.ari;
+    let connection = connection(&places.io, &node, (&http, &rest), ari, &journal, heard, &places.exited).await?;
     let name = Some(asterisk.name.as_str());
     let mut parts = ["connection", "journal", "registry", "ari_command"].map(|part| Part::new(part, name));
     parts.iter_mut().for_each(Part::running);
-    Ok(NodeUnit { node, journal, registry, commands, connection, http, ari: places.config.ari, io: places.io, parts })
+    Ok(NodeUnit {
+        node,
+        journal,
+        registry,
+        commands,
+        connection,
+        http,
+        rest,
+        ari: places.config.ari,
+        io: places.io,
+        parts,
+    })
 }
 
 /// How much of the journal open calls may hold: with the segment in which the oldest begins, three quarters of
@@ -138,7 +153,7 @@ async fn on<T: Send + 'static>(
 async fn commands(
     io: &ArbiterHandle,
     node: &NodeId,
-    http: &AriHttp,
+    (http, socket): (&AriHttp, &SocketRest),
     ari: &config::Ari,
     journal: &Addr<Journal>,
     exited: &Recipient<Exited>,
@@ -146,6 +161,7 @@ async fn commands(
     let setup = CommandSetup {
         node: node.clone(),
         http: http.clone(),
+        socket: socket.clone(),
         ari: ari.clone(),
         journal: journal.clone().recipient(),
         exited: exited.clone(),
@@ -156,7 +172,7 @@ async fn commands(
 async fn connection(
     io: &ArbiterHandle,
     node: &NodeId,
-    http: &AriHttp,
+    (http, rest): (&AriHttp, &SocketRest),
     ari: &config::Ari,
     journal: &Addr<Journal>,
     heard: Option<Gap>,
@@ -165,6 +181,7 @@ async fn connection(
     let setup = ConnectionSetup {
         node: node.clone(),
         http: http.clone(),
+        rest: rest.clone(),
         ari: ari.clone(),
         frames: journal.clone().recipient(),
         entries: journal.clone().recipient(),
@@ -193,14 +210,16 @@ impl NodeUnit {
 
     pub(super) fn fresh(&self, who: &'static str, exited: Recipient<Exited>) -> impl Future<Output = Fresh> + 'static {
         let (io, node, http, ari) = (self.io.clone(), self.node.clone(), self.http.clone(), self.ari.clone());
-        let journal = self.journal.clone();
+        let (journal, rest) = (self.journal.clone(), self.rest.clone());
         let since = crate::actors::messages::wall_clock();
         async move {
             if who == "ari_command" {
-                return commands(&io, &node, &http, &ari, &journal, &exited).await.map_or(Fresh::None, Fresh::Commands);
+                return commands(&io, &node, (&http, &rest), &ari, &journal, &exited)
+                    .await
+                    .map_or(Fresh::None, Fresh::Commands);
             }
             let heard = Gap { since, reason: "the connection actor failed and was started again".into() };
-            let fresh = connection(&io, &node, &http, &ari, &journal, Some(heard), &exited).await;
+            let fresh = connection(&io, &node, (&http, &rest), &ari, &journal, Some(heard), &exited).await;
             fresh.map_or(Fresh::None, Fresh::Connection)
         }
     }

@@ -51,6 +51,7 @@ fn every_key_has_an_environment_name() {
             serde_json::Value::String(_) => {
                 let text = match key.as_str() {
                     "database.synchronous" => "full",
+                    "ari.transport" => "http",
                     "log.format" => "json",
                     "log.level" => "debug",
                     "lines.country" => "DE",

@@ -18,6 +18,7 @@ fn each_key_is_either_reloadable_or_waits_for_a_restart() {
             serde_json::Value::String(_) => {
                 let text = match key.as_str() {
                     "database.synchronous" => "full",
+                    "ari.transport" => "http",
                     "log.format" => "json",
                     _ => "other",
                 };
