@@ -59,6 +59,13 @@ pub struct TransportView {
     pub stray_answers: u64,
 }
 
+impl TransportView {
+    /// Whether the event socket was asked for and the server doesn't take requests there.
+    pub fn is_unwanted(&self) -> bool {
+        self.refused && self.configured == config::Transport::Websocket
+    }
+}
+
 /// What became of a request.
 #[derive(Debug)]
 pub(super) enum Fate {

@@ -223,6 +223,12 @@ impl SystemView {
                      incomplete: raise journal.max_bytes, or see whether those channels should be there"
                 ));
             }
+            if let Some(transport) = node.commands.as_ref().map(|c| &c.transport).filter(|t| t.is_unwanted()) {
+                warnings.push(format!(
+                    "'{name}': ari.transport is \"websocket\", but requests go over HTTP: {}",
+                    transport.why
+                ));
+            }
             let offset = node.registry.as_ref().and_then(|r| r.clock_offset_ms).unwrap_or(0);
             if offset.abs() > CLOCK_LIMIT_MS {
                 warnings
