@@ -14,6 +14,7 @@ mod scenarios;
 mod stage;
 mod to_queues;
 mod transfers;
+mod transport;
 mod two_nodes;
 
 pub(crate) use stage::answered;
