@@ -8,6 +8,7 @@
 mod lanes;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,7 +20,8 @@ use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 pub use super::ari_http::Answer;
-use super::ari_http::{AriClient, AriHttp};
+use super::ari_http::AriHttp;
+use super::ari_socket::{SocketRest, TransportView};
 use super::audit::{self, CommandIds, deliver};
 use super::messages::{AppendEntry, EntryBody, Exited, Stop, wall_clock};
 use super::tally::{Histogram, SECONDS};
@@ -28,6 +30,7 @@ use crate::ari::request::{Request, Subject};
 use crate::config;
 use crate::model::NodeId;
 use lanes::Lanes;
+use transport::Transport;
 
 /// How long the journal may take to accept a command before it is sent without being on record.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(1);
@@ -64,6 +67,12 @@ pub struct CommandView {
     pub unrecorded: u64,
     /// Reads that were sent again because their connection had been closed.
     pub retried: u64,
+    /// How requests travel.
+    pub transport: TransportView,
+    /// Requests that were sent over HTTP, since the start.
+    pub over_http: u64,
+    /// Requests that were sent over the event socket, since the start.
+    pub over_websocket: u64,
     /// The last failure that was more than a channel gone: when (seconds since 1970) and what.
     pub last_failure: Option<(f64, String)>,
     /// How long those took that were sent, seconds.
@@ -77,6 +86,8 @@ pub struct CommandSetup {
     pub node: NodeId,
     /// Its address.
     pub http: AriHttp,
+    /// The way over the event socket, while there is one that takes requests.
+    pub socket: SocketRest,
     /// `request_timeout_ms`, `max_in_flight`, `queue_limit`.
     pub ari: config::Ari,
     /// Takes commands and replies.
@@ -95,7 +106,7 @@ struct Job {
 /// The actor; one a node.
 pub struct AriCommand {
     setup: CommandSetup,
-    client: Rc<AriClient>,
+    transport: Rc<Transport>,
     lanes: Lanes<Subject, Job>,
     ids: CommandIds,
     view: CommandView,
@@ -113,11 +124,19 @@ impl AriCommand {
             failed: BTreeMap::new(),
             unrecorded: 0,
             retried: 0,
+            transport: setup.socket.view(),
+            over_http: 0,
+            over_websocket: 0,
             last_failure: None,
             took: Histogram::new(SECONDS),
         };
+        let transport = Transport {
+            http: setup.http.client(setup.ari.max_in_flight),
+            socket: setup.socket.clone(),
+            limit: Duration::from_millis(setup.ari.request_timeout_ms),
+        };
         Self {
-            client: Rc::new(setup.http.client(setup.ari.max_in_flight)),
+            transport: Rc::new(transport),
             lanes: Lanes::new(setup.ari.max_in_flight, setup.ari.queue_limit),
             ids: CommandIds::new("c"),
             view,
@@ -141,7 +160,7 @@ impl AriCommand {
             }
             let Job { request, who, answer, .. } = job;
             let work = Work {
-                client: self.client.clone(),
+                transport: self.transport.clone(),
                 journal: self.setup.journal.clone(),
                 id: self.ids.next(),
                 request: request.clone(),
@@ -176,6 +195,8 @@ impl AriCommand {
         self.view.retried += u64::from(answer.retried);
         if !matches!(answer.outcome, Outcome::Expired | Outcome::QueueFull) {
             self.view.took.observe(answer.took.as_secs_f64());
+            let sent = if answer.over_socket { &mut self.view.over_websocket } else { &mut self.view.over_http };
+            *sent += 1;
         }
         if answer.outcome.is_done() {
             self.view.done += 1;
@@ -252,7 +273,12 @@ impl Handler<CommandStatus> for AriCommand {
     type Result = CommandView;
 
     fn handle(&mut self, _: CommandStatus, _: &mut Self::Context) -> CommandView {
-        CommandView { in_flight: self.lanes.in_flight(), waiting: self.lanes.waiting(), ..self.view.clone() }
+        CommandView {
+            in_flight: self.lanes.in_flight(),
+            waiting: self.lanes.waiting(),
+            transport: self.setup.socket.view(),
+            ..self.view.clone()
+        }
     }
 }
 
@@ -269,7 +295,7 @@ impl Handler<Stop> for AriCommand {
 
 /// One request on its way.
 struct Work {
-    client: Rc<AriClient>,
+    transport: Rc<Transport>,
     journal: Recipient<AppendEntry>,
     id: String,
     request: Request,
@@ -280,11 +306,11 @@ impl Work {
     /// The answer, and whether everything that had to be is on record.
     async fn run(self) -> (Answer, bool) {
         if !self.request.changes_something() {
-            return (self.client.ask(&self.request).await, true);
+            return (self.transport.ask(&self.request, &self.id).await, true);
         }
         let command = self.request.to_command(self.id.as_str(), self.who.as_str());
         let before = self.record(EntryBody::Command(command)).await;
-        let answer = self.client.ask(&self.request).await;
+        let answer = self.transport.ask(&self.request, &self.id).await;
         let after = self.record(EntryBody::Reply(audit::reply(self.id.clone(), &answer))).await;
         (answer, before && after)
     }

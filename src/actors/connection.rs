@@ -28,6 +28,7 @@ use tokio::task::AbortHandle;
 use tracing::{error, info};
 
 use super::ari_http::AriHttp;
+use super::ari_socket::SocketRest;
 use super::messages::{Alive, AppendEntry, AppendFrames, Exited, Stop};
 use crate::ari::entry;
 use crate::config;
@@ -55,6 +56,8 @@ pub struct ConnectionSetup {
     pub node: NodeId,
     /// Its address.
     pub http: AriHttp,
+    /// Whoever asks over the socket.
+    pub rest: SocketRest,
     /// Pings, backoff, filter and limits.
     pub ari: config::Ari,
     /// Takes frames.

@@ -27,6 +27,20 @@ pub(super) enum Script {
     Silence,
 }
 
+/// What the server does with a request on an event socket.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum OnSocket {
+    /// Answers it.
+    #[default]
+    Answers,
+    /// Answers it twice, with answers of all other kinds that nobody asked for, and events between them.
+    AnswersTwice,
+    /// Nothing, as those that don't know it.
+    Ignores,
+    /// Ends the socket.
+    Ends,
+}
+
 /// The server's state, changed by tests and requests.
 #[derive(Default)]
 pub(super) struct Server {
@@ -44,6 +58,10 @@ pub(super) struct Server {
     pub(super) hangs_up: Cell<bool>,
     /// How often subscribing is refused.
     pub(super) read_only: Cell<bool>,
+    pub(super) on_socket: Cell<OnSocket>,
+    /// Ends each event socket that is open, without a close frame.
+    pub(super) cut: Notify,
+    pub(super) version: RefCell<String>,
 }
 
 pub(super) struct FakeAri {
@@ -56,6 +74,7 @@ const PASSWORD: &str = "sesame";
 impl FakeAri {
     pub(super) async fn start(scripts: Vec<Script>) -> Self {
         let server = Rc::new(Server { scripts: RefCell::new(scripts.into()), ..Server::default() });
+        server.version.replace("22.10.1".into());
         server.everything.set(true);
         server.app_held.set(true);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -138,11 +157,56 @@ async fn socket(server: Rc<Server>, stream: TcpStream) {
     if close {
         socket.close(None).await.unwrap();
     }
-    while let Some(Ok(frame)) = socket.next().await {
-        if frame.is_close() {
-            server.closed_in_order.set(server.closed_in_order.get() + 1);
+    let (answers, mut ready) = tokio::sync::mpsc::unbounded_channel::<String>();
+    loop {
+        tokio::select! {
+            frame = socket.next() => match frame {
+                Some(Ok(Frame::Text(text))) => match server.on_socket.get() {
+                    OnSocket::Ends => return,
+                    OnSocket::Ignores => {}
+                    OnSocket::Answers | OnSocket::AnswersTwice => {
+                        actix::spawn(rest_request(server.clone(), text.to_string(), answers.clone()));
+                    }
+                },
+                Some(Ok(frame)) if frame.is_close() => {
+                    server.closed_in_order.set(server.closed_in_order.get() + 1);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return,
+            },
+            // It is there as long as `answers`. Whether the client still takes it is its matter.
+            answer = ready.recv() => { let _ = socket.send(Frame::text(answer.unwrap())).await; }
+            () = server.cut.notified() => return,
         }
     }
+}
+
+/// Answers a `RESTRequest` as the same request over HTTP.
+async fn rest_request(server: Rc<Server>, text: String, answers: tokio::sync::mpsc::UnboundedSender<String>) {
+    let request: Value = serde_json::from_str(&text).unwrap();
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut line = format!("{} /ari/{}", word(&request["method"]), word(&request["uri"]));
+    for (n, item) in request["query_strings"].as_array().into_iter().flatten().enumerate() {
+        line = format!("{line}{}{}={}", if n == 0 { '?' } else { '&' }, word(&item["name"]), word(&item["value"]));
+    }
+    let (status, body) = answer(&server, &line).await;
+    let response = |id: &Value| {
+        json!({"type": "RESTResponse", "request_id": id, "transaction_id": request["transaction_id"],
+            "status_code": status, "reason_phrase": "X", "uri": request["uri"], "application": "cc",
+            "content_type": "application/json", "message_body": body.to_string(),
+            "timestamp": "2026-11-22T15:33:58.500+0000", "asterisk_id": "m"})
+        .to_string()
+    };
+    let event = |n: usize| format!(r#"{{"type":"X","n":{n},"application":"cc"}}"#);
+    let frames = if server.on_socket.get() == OnSocket::AnswersTwice {
+        let broken = r#"{"type":"RESTResponse","request_id":"r1","status_code":"?"}"#.to_owned();
+        let id = response(&request["request_id"]);
+        vec![event(1), response(&json!("r0")), event(2), id.clone(), event(3), id, broken, event(4)]
+    } else {
+        vec![response(&request["request_id"])]
+    };
+    // The socket may be gone.
+    frames.into_iter().for_each(|frame| drop(answers.send(frame)));
 }
 
 async fn rest(server: Rc<Server>, mut stream: TcpStream, welcome: bool) -> std::io::Result<()> {
@@ -196,7 +260,7 @@ async fn answer(server: &Server, request: &str) -> (u16, Value) {
         }
         "GET /ari/channels" => (200, json!([{"id": "1.0", "name": "PJSIP/100-0"}])),
         "GET /ari/bridges" => (200, json!([])),
-        "GET /ari/asterisk/info" => (200, json!({"system": {"version": "22.10.1"}})),
+        "GET /ari/asterisk/info" => (200, json!({"system": {"version": *server.version.borrow()}})),
         "GET /ari/asterisk/ping" => (200, json!({"ping": "pong", "timestamp": "2026-11-22T18:33:58.999+0300"})),
         r if r.starts_with("GET /ari/channels/1.0/variable") => (200, json!({"value": "1.0"})),
         r if r.starts_with("POST /ari/applications/cc/subscription") => {

@@ -3,6 +3,7 @@
 pub mod alarm;
 pub mod ari_command;
 pub mod ari_http;
+pub mod ari_socket;
 mod audit;
 pub mod backoff;
 pub mod batch;

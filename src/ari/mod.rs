@@ -6,4 +6,5 @@ pub mod event;
 pub mod objects;
 pub mod outcome;
 pub mod request;
+pub mod socket_rest;
 mod whole;

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Exit;
-use crate::config::{Loaded, environment_name};
+use crate::config::{Loaded, Transport, environment_name};
 
 /// What it does, for its long help.
 pub(super) const ABOUT: &str = "\
@@ -55,7 +55,7 @@ pub(super) fn text_report(loaded: &Loaded) -> String {
         lines.push(setting.to_string());
     }
     lines.push(String::new());
-    lines.extend(loaded.notes.iter().map(|note| format!("note: {note}")));
+    lines.extend(notes(loaded).map(|note| format!("note: {note}")));
     lines.extend(loaded.mistakes.iter().map(|mistake| format!("mistake: {mistake}")));
     lines.push(match loaded.mistakes.len() {
         0 => "The configuration is right.".to_owned(),
@@ -75,10 +75,18 @@ pub(super) fn json_report(loaded: &Loaded) -> String {
         "variables": loaded.variables,
         "rust_log": loaded.rust_log,
         "settings": loaded.settings(),
-        "notes": loaded.notes,
+        "notes": notes(loaded).collect::<Vec<_>>(),
         "mistakes": loaded.mistakes,
     });
     format!("{report:#}\n")
+}
+
+/// What is no mistake; also what only the server knows, which is not asked here.
+fn notes(loaded: &Loaded) -> impl Iterator<Item = String> {
+    let wish = loaded.config.ari.transport == Transport::Websocket;
+    let transport = "ari.transport is \"websocket\": Asterisk 20.14, 21.9 and 22.4 take requests there; `callcenter doctor` \
+                     sees whether yours does, otherwise they go over HTTP, with a warning";
+    loaded.notes.iter().cloned().chain(wish.then(|| transport.to_owned()))
 }
 
 /// A list for people.

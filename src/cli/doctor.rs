@@ -13,6 +13,7 @@ mod local;
 mod report;
 mod service;
 mod stasis;
+mod transport;
 
 use actix::System;
 use clap::Args;

@@ -31,7 +31,7 @@ pub use reload::Changes;
 pub use secret::Secret;
 pub use sections::{
     Ari, Asterisk, Calls, Database, Feed, FeedMode, Guard, Http, Journal, Lines, Log, LogFormat, Report, Synchronous,
-    Watchdog,
+    Transport, Watchdog,
 };
 pub use settings::Setting;
 pub use validate::{NODE_NAME_RULE, is_node_name};

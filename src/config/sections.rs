@@ -85,12 +85,26 @@ pub struct Ari {
     pub event_filter: Vec<String>,
     /// The largest frame accepted, bytes.
     pub max_frame_bytes: usize,
+    /// How requests about calls travel.
+    pub transport: Transport,
     /// Milliseconds that one REST request may take.
     pub request_timeout_ms: u64,
     /// REST requests under way at once.
     pub max_in_flight: usize,
     /// REST requests waiting; one more is refused.
     pub queue_limit: usize,
+}
+
+/// How requests about calls travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Over the event socket where the server takes requests there, else over HTTP.
+    Auto,
+    /// Over HTTP.
+    Http,
+    /// As `Auto`, but a server that doesn't take requests on the event socket is warned of.
+    Websocket,
 }
 
 impl Default for Ari {
@@ -105,6 +119,7 @@ impl Default for Ari {
             yield_check_ms: 5_000,
             event_filter: vec!["ChannelVarset".into()],
             max_frame_bytes: 16 * 1024 * 1024,
+            transport: Transport::Auto,
             request_timeout_ms: 5_000,
             max_in_flight: 8,
             queue_limit: 1_000,

@@ -7,6 +7,19 @@ use super::library::{ExpectedCall, MixEntry};
 use super::{People, SimError};
 use crate::config::Secret;
 
+/// What it does with a request (`RESTRequest`), or any other text, on the WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SocketRequests {
+    /// Answers it, as 20.14, 21.9 and 22.4 do.
+    #[default]
+    Answered,
+    /// Reads it and does nothing, as older ones (name one of their versions too); with a younger version, one that never
+    /// answers.
+    Ignored,
+    /// Ends the WebSocket without a close frame.
+    EndSocket,
+}
+
 /// How a simulated Asterisk behaves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimConfig {
@@ -18,6 +31,10 @@ pub struct SimConfig {
     pub password: Secret,
     /// A second user who may only read (403 for everything else).
     pub read_only_username: Option<String>,
+    /// The version that it names.
+    pub version: String,
+    /// What it does with requests on the WebSocket.
+    pub socket_requests: SocketRequests,
     /// Before `/ari`, as `prefix` of Asterisk's http.conf: `/asterisk`, or empty.
     pub prefix: String,
     /// The app that the dialplan names in `Stasis()`.
@@ -48,6 +65,8 @@ impl Default for SimConfig {
             username: "demo".to_owned(),
             password: Secret::new("demo-password"),
             read_only_username: None,
+            version: "22.10.1 (simulated)".to_owned(),
+            socket_requests: SocketRequests::default(),
             prefix: "/asterisk".to_owned(),
             app: "callcenter-app".to_owned(),
             seed: None,

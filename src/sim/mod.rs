@@ -41,7 +41,7 @@ mod variables;
 mod world;
 
 pub use cast::{Direction, People};
-pub use config::{PlayedCall, RestOverride, SimConfig, Truth};
+pub use config::{PlayedCall, RestOverride, SimConfig, SocketRequests, Truth};
 pub use demo::demo_mix;
 pub use handle::{RestartKind, Sim, SimHandle};
 pub use library::{ExpectedCall, MixEntry, names};

@@ -114,7 +114,7 @@ fn asterisk(world: &mut World, method: &str, rest: &[&str], request: &Request, n
             let body = json!({
                 "build": {"os": "Linux", "kernel": "unknown", "machine": "unknown", "options": "OPTIONAL_API",
                     "date": "2026-07-20 21:35:32 UTC", "user": "nobody"},
-                "system": {"version": "22.10.1 (simulated)", "entity_id": super::world::ASTERISK_ID},
+                "system": {"version": world.config.version, "entity_id": super::world::ASTERISK_ID},
                 "config": {"name": "", "default_language": "en", "setid": {"user": "", "group": ""},
                     "max_open_files": 16384},
                 "status": {"startup_time": started, "last_reload_time": started},

@@ -64,7 +64,7 @@ pub(super) async fn handle(request: HttpRequest, payload: web::Payload, shared: 
         if let Some(answer) = shared.world().overridden("GET", &path) {
             return response(&answer);
         }
-        return events(&request, payload, shared, &query);
+        return events(&request, payload, shared, &query, access == Access::Write);
     }
     let Ok(Ok(body)) = payload.to_bytes_limited(BODY_LIMIT).await else {
         return response(&Answer::message(413, "Request body too large"));
@@ -124,6 +124,7 @@ fn events(
     payload: web::Payload,
     shared: web::Data<Shared>,
     query: &[(String, String)],
+    may_write: bool,
 ) -> HttpResponse {
     if !request.headers().contains_key(UPGRADE) {
         return html(StatusCode::UPGRADE_REQUIRED, "Upgrade Required", "");
@@ -137,8 +138,8 @@ fn events(
         Ok((response, session, stream)) => {
             let all = value("subscribeAll").eq_ignore_ascii_case("true");
             let (client, frames) = shared.world().connect(&apps, all, now_ms());
-            let name = apps.join(",");
-            actix_web::rt::spawn(socket::run(session, stream, frames, shared.into_inner(), client, name));
+            let asker = socket::Asker { client, app: apps.join(","), may_write };
+            actix_web::rt::spawn(socket::run(session, stream, frames, shared.into_inner(), asker));
             response
         }
         Err(error) => actix_web::error::ErrorBadRequest(error).into(),

@@ -7,8 +7,9 @@ use actix_ws::{CloseCode, CloseReason, Message, MessageStream, Session};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::SocketRequests;
 use super::clock::{now_ms, push_time};
-use super::rest::Request;
+use super::rest::{Answer, Request};
 use super::server::{self, Shared};
 use super::world::{ASTERISK_ID, Frame};
 
@@ -16,15 +17,24 @@ use super::world::{ASTERISK_ID, Frame};
 /// off.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// Who is at the other end.
+pub(super) struct Asker {
+    pub client: u64,
+    /// The apps that it asked for, as it named them.
+    pub app: String,
+    /// Whether its user may do more than read.
+    pub may_write: bool,
+}
+
 /// Serves one client until either side ends.
 pub(super) async fn run(
     mut session: Session,
     mut stream: MessageStream,
     mut frames: mpsc::Receiver<Frame>,
     shared: Arc<Shared>,
-    client: u64,
-    app: String,
+    asker: Asker,
 ) {
+    let requests = shared.world().config.socket_requests;
     loop {
         let going = tokio::select! {
             frame = frames.recv() => match frame {
@@ -39,10 +49,14 @@ pub(super) async fn run(
             },
             message = stream.recv() => match message {
                 Some(Ok(Message::Ping(payload))) => timely(session.pong(&payload)).await,
-                Some(Ok(Message::Text(text))) => {
-                    let answer = rest_response(&shared, &text, &app);
-                    timely(session.text(answer.to_string())).await
-                }
+                Some(Ok(Message::Text(text))) => match requests {
+                    SocketRequests::Answered => {
+                        let answer = rest_response(&shared, &text, &asker);
+                        timely(session.text(answer.to_string())).await
+                    }
+                    SocketRequests::Ignored => true,
+                    SocketRequests::EndSocket => false,
+                },
                 Some(Ok(Message::Close(reason))) => {
                     let _ = session.clone().close(reason).await;
                     false
@@ -55,7 +69,7 @@ pub(super) async fn run(
             break;
         }
     }
-    shared.world().disconnect(client);
+    shared.world().disconnect(asker.client);
 }
 
 /// Whether a write came through in time.
@@ -64,25 +78,36 @@ async fn timely(write: impl Future<Output = Result<(), actix_ws::Closed>>) -> bo
 }
 
 /// Answers a `RESTRequest`, in the form that was measured.
-fn rest_response(shared: &Shared, text: &str, app: &str) -> Value {
+fn rest_response(shared: &Shared, text: &str, asker: &Asker) -> Value {
     let message: Option<Value> = serde_json::from_str(text).ok();
     let word = |key: &str| message.as_ref().and_then(|m| m.get(key)).and_then(Value::as_str).unwrap_or_default();
     let mut stamp = String::new();
     push_time(&mut stamp, now_ms());
     let mut response = json!({
         "type": "RESTResponse", "transaction_id": word("transaction_id"), "request_id": word("request_id"),
-        "status_code": 400, "reason_phrase": "Failed to parse request message JSON", "uri": word("uri"),
-        "application": app, "timestamp": stamp, "asterisk_id": ASTERISK_ID,
+        "status_code": 400, "reason_phrase": "Failed to parse request message JSON",
+        "uri": word("uri").split('?').next(),
+        "application": asker.app, "timestamp": stamp, "asterisk_id": ASTERISK_ID,
     });
     let Some(message) = &message else { return response };
-    let answer = if word("type") == "RESTRequest" {
-        server::answer(shared, &rest_request(message, word("method"), word("uri")), true)
-    } else {
-        super::rest::Answer::message(400, "Unknown request type.")
+    let bad = |text: &str| Answer::message(400, text);
+    let answer = match (word("type"), word("method"), word("uri")) {
+        ("", ..) => bad("No 'type' property."),
+        ("RESTRequest", _, "") => bad("Empty or missing 'uri' property."),
+        ("RESTRequest", _, uri) if uri.starts_with('/') => Answer::message(405, "Invalid method"),
+        ("RESTRequest", method @ ("GET" | "POST" | "PUT" | "DELETE" | "OPTIONS"), uri) => {
+            match rest_request(message, method, uri) {
+                Some(request) => server::answer(shared, &request, asker.may_write),
+                None => bad("Unable to parse 'message_body' as 'application/json'."),
+            }
+        }
+        ("RESTRequest", ..) => bad("Unknown or missing 'method' property."),
+        _ => bad("Unknown request type."),
     };
     let status = actix_web::http::StatusCode::from_u16(answer.status).ok();
+    let phrase = status.and_then(|s| s.canonical_reason()).unwrap_or_default();
     response["status_code"] = json!(answer.status);
-    response["reason_phrase"] = json!(status.and_then(|s| s.canonical_reason()).unwrap_or_default());
+    response["reason_phrase"] = json!(if answer.status == 400 { "Bad request" } else { phrase });
     if let Some(body) = answer.body {
         response["content_type"] = json!("application/json");
         response["message_body"] = json!(body);
@@ -90,7 +115,8 @@ fn rest_response(shared: &Shared, text: &str, app: &str) -> Value {
     response
 }
 
-fn rest_request(message: &Value, method: &str, uri: &str) -> Request {
+/// The same as over HTTP, but for the values of `query_strings`, which are not encoded; `None` when the body is no JSON.
+fn rest_request(message: &Value, method: &str, uri: &str) -> Option<Request> {
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
     let mut query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     for item in message.get("query_strings").and_then(Value::as_array).into_iter().flatten() {
@@ -98,5 +124,8 @@ fn rest_request(message: &Value, method: &str, uri: &str) -> Request {
         query.push((part("name"), part("value")));
     }
     let body = message.get("message_body").and_then(Value::as_str).unwrap_or_default();
-    Request { method: method.to_owned(), path: path.to_owned(), query, body: body.as_bytes().to_vec() }
+    if !body.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(body).is_err() {
+        return None;
+    }
+    Some(Request { method: method.to_owned(), path: path.to_owned(), query, body: body.as_bytes().to_vec() })
 }

@@ -152,6 +152,10 @@ fn a_scrape_agrees_with_the_database() {
     assert_eq!(outcomes, counts(&rows, "SELECT outcome AS word FROM commands WHERE who <> 'connection'"));
     let asked: f64 = outcomes.values().sum();
     assert!(asked > 0.0);
+    let sent = scrape.by_label("callcenter_rest_requests_sent_total");
+    assert_eq!(sent.values().sum::<f64>(), asked, "{sent:?}");
+    assert!(sent["websocket"] > 0.0, "the simulated Asterisk takes them there: {sent:?}");
+    assert_eq!(scrape.value("callcenter_rest_over_websocket{node=\"main\"}"), 1.0);
     assert_eq!(scrape.value("callcenter_rest_request_duration_seconds_count{node=\"main\"}"), asked);
     assert_eq!(scrape.value("callcenter_gaps_total{node=\"main\"}"), 1.0);
     assert_eq!(scrape.value("callcenter_bad_frames_total{node=\"main\"}"), 1.0);

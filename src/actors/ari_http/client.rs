@@ -24,7 +24,7 @@ const MAX_BODY_BYTES: usize = 256 * 1024 * 1024;
 pub struct Answer {
     /// What it means.
     pub outcome: Outcome,
-    /// HTTP status; 0 when none came.
+    /// HTTP status, over the event socket as well; 0 when none came.
     pub status: u16,
     /// From sending to the whole answer.
     pub took: Duration,
@@ -32,12 +32,14 @@ pub struct Answer {
     pub asterisk_at: Option<f64>,
     /// Whether it was sent a second time, on a fresh connection.
     pub retried: bool,
+    /// Whether it went over the event socket, not over HTTP.
+    pub over_socket: bool,
 }
 
 impl Answer {
     /// An answer that did not come from Asterisk.
     pub fn without_asterisk(outcome: Outcome, took: Duration) -> Self {
-        Self { outcome, status: 0, took, asterisk_at: None, retried: false }
+        Self { outcome, status: 0, took, asterisk_at: None, retried: false, over_socket: false }
     }
 
     /// Asterisk's clock at the answer, seconds since 1970: `Date` cuts the second off, on average half a second more.
@@ -131,6 +133,7 @@ impl AriClient {
                 took,
                 asterisk_at: received.asterisk_at,
                 retried,
+                over_socket: false,
             },
             Ok(Err(error)) => Answer { retried, ..Answer::without_asterisk(failure(&error), took) },
             Err(_) => Answer { retried, ..Answer::without_asterisk(Outcome::TimedOut, took) },

@@ -14,6 +14,7 @@ use super::session::{Ended, Session};
 use super::status::{Shared, State};
 use super::{ConnectionSetup, Control};
 use crate::actors::ari_http::{AriClient, AriHttp, Socket};
+use crate::actors::ari_socket::SocketRest;
 use crate::actors::audit::CommandIds;
 use crate::actors::backoff::Backoff;
 use crate::actors::messages::AppendFrames;
@@ -35,6 +36,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Life {
     pub(super) node: NodeId,
     pub(super) http: AriHttp,
+    pub(super) rest: SocketRest,
     pub(super) ari: config::Ari,
     pub(super) client: Rc<AriClient>,
     pub(super) ids: Rc<CommandIds>,
@@ -57,7 +59,7 @@ impl Life {
         status: Shared,
         control: Rc<Control>,
     ) -> (Self, impl Future<Output = ()> + use<>) {
-        let ConnectionSetup { node, http, ari, frames, entries, alive, heard, gate, exited: _ } = setup;
+        let ConnectionSetup { node, http, rest, ari, frames, entries, alive, heard, gate, exited: _ } = setup;
         let journal = frames.clone();
         let (outbox, pump) = Outbox::new(frames, entries, alive);
         let millis = Duration::from_millis;
@@ -67,6 +69,7 @@ impl Life {
             backoff: Backoff::new(millis(ari.backoff_min_ms), millis(ari.backoff_max_ms)),
             node,
             http,
+            rest,
             ari,
             outbox,
             status,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use memchr::memmem::Finder;
 use serde::Deserialize;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tracing::warn;
@@ -20,6 +20,7 @@ use super::outbox::{Outbox, WAITING_BYTES};
 use super::prepare::Prepare;
 use super::status::{Shared, State};
 use crate::actors::ari_http::{AriClient, Socket};
+use crate::actors::ari_socket::Serving;
 use crate::actors::audit::{self, CommandIds};
 use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
 use crate::ari::entry::{BadFrame, Gap};
@@ -32,6 +33,8 @@ const BATCH: usize = 256;
 const ONE_CLOCK: usize = 32;
 /// How long a close that we began may take.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+/// A socket that takes no bytes is tried again after this time.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
 /// `ApplicationReplaced` is a short event; longer frames are not searched for it.
 const REPLACED_MAX_BYTES: usize = 1_024;
 /// No configured interval is longer than this, milliseconds: moments would overflow.
@@ -144,6 +147,10 @@ pub(super) struct Session {
     /// The ping whose pong is awaited: its number and when it was sent.
     ping: (u64, f64),
     clock_seen: f64,
+    /// Requests on their way out, and who waits for answers.
+    rest: Serving,
+    /// Whether the last bytes have not left yet.
+    full: bool,
 }
 
 impl Session {
@@ -173,6 +180,8 @@ impl Session {
             ping_every: Duration::from_millis(life.ari.ping_interval_ms.clamp(1, DAY_MS)),
             ping: (0, now),
             clock_seen: 0.0,
+            rest: life.rest.begin(),
+            full: false,
         }
     }
 
@@ -216,7 +225,12 @@ impl Session {
                 () = gate.closed() => return Err(End::OnPurpose(NO_FEED.to_owned())),
                 reason = outbox.failure() => return Err(End::OnPurpose(reason)),
                 _ = pings.tick() => self.ping()?,
-                prepared = &mut preparing => prepared.map_err(End::OnPurpose)?,
+                prepared = &mut preparing => {
+                    prepared.map_err(End::OnPurpose)?;
+                    self.rest.prepared(self.status.borrow().view.asterisk_version.as_deref());
+                }
+                request = self.rest.next(), if !self.full => self.send(Message::text(request))?,
+                () = sleep(FULL_PAUSE), if self.full => self.flush()?,
                 () = sleep_until(dead_at) => self.maybe_dead()?,
             }
         }
@@ -274,6 +288,9 @@ impl Session {
     }
 
     fn text(&mut self, text: Utf8Bytes, at: f64) -> Result<(), End> {
+        if self.rest.takes(&text) {
+            return Ok(());
+        }
         let replaced = is_replaced(&text, &self.app);
         if (at - self.clock_seen).abs() > CLOCK_EVERY_S {
             self.clock_seen = at;
@@ -319,8 +336,24 @@ impl Session {
         }
         self.ping = (self.ping.0 + 1, wall_clock());
         let ping = Message::Ping(self.ping.0.to_be_bytes().to_vec().into());
-        // Polled once, never awaited: a link that takes no bytes must not hold up the reading.
-        match self.socket.send(ping).now_or_never() {
+        self.send(ping)
+    }
+
+    /// Polled once, never awaited: a link that takes no bytes must not hold up the reading. While the last message has
+    /// not left, another one would be dropped.
+    fn send(&mut self, message: Message) -> Result<(), End> {
+        let sent = self.socket.send(message).now_or_never();
+        self.left(sent)
+    }
+
+    fn flush(&mut self) -> Result<(), End> {
+        let flushed = self.socket.flush().now_or_never();
+        self.left(flushed)
+    }
+
+    fn left(&mut self, all: Option<Result<(), Error>>) -> Result<(), End> {
+        self.full = all.is_none();
+        match all {
             Some(Err(error)) => Err(self.failed(&error)),
             Some(Ok(())) | None => Ok(()),
         }
@@ -371,7 +404,9 @@ impl Session {
         let closing = async {
             self.socket.close(None).await.ok()?;
             while let Some(Ok(message)) = self.socket.next().await {
-                if let Message::Text(text) = message {
+                if let Message::Text(text) = message
+                    && !self.rest.takes(&text)
+                {
                     self.keep(wall_clock(), FrameBody::Text(text));
                 }
             }

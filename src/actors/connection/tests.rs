@@ -19,6 +19,7 @@ async fn bench(scripts: Vec<Script>, adjust: impl FnOnce(&mut config::Ari, &Fake
     let mut setup = ConnectionSetup {
         node: NodeId::new("test"),
         http: fake.http(password, &ari),
+        rest: SocketRest::new(NodeId::new("test"), config::Transport::Http),
         ari: ari.clone(),
         frames: memory.clone().recipient(),
         entries: memory.clone().recipient(),

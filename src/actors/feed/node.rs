@@ -16,6 +16,7 @@ use super::server::{Shared, accept, listen};
 use super::wire::{Answer, Request};
 use super::{app_beside, socket_path};
 use crate::actors::ari_http::AriHttp;
+use crate::actors::ari_socket::SocketRest;
 use crate::actors::audit::CommandIds;
 use crate::actors::connection::{AriConnection, ConnectionSetup, ConnectionStatus, FeedGate};
 use crate::actors::journal::{
@@ -278,6 +279,8 @@ impl Beginning {
         AriConnection::start_with(ConnectionSetup {
             node: self.node.clone(),
             http: self.http.clone(),
+            // The feed asks nothing about calls.
+            rest: SocketRest::new(self.node.clone(), config::Transport::Http),
             ari: self.setup.config.ari.clone(),
             frames,
             entries,

@@ -10,6 +10,7 @@ use super::store::{self, Store};
 use super::view::{FeedView, NodeView, Part};
 use crate::actors::ari_command::{AriCommand, CommandSetup, CommandStatus};
 use crate::actors::ari_http::AriHttp;
+use crate::actors::ari_socket::SocketRest;
 use crate::actors::connection::{AriConnection, ConnectionSetup, ConnectionStatus, FeedGate};
 use crate::actors::db_writer::{Attach, DbWriter, Follow, journal_of};
 use crate::actors::feed::{FollowStatus, FollowedJournal, Watch};
@@ -51,6 +52,7 @@ pub(super) struct NodeUnit {
     commands: Link<AriCommand>,
     pub(super) connection: Addr<AriConnection>,
     http: AriHttp,
+    rest: SocketRest,
     ari: config::Ari,
     io: ArbiterHandle,
     parts: [Part; 4],
@@ -76,7 +78,8 @@ pub(super) async fn start(asterisk: config::Asterisk, places: Places) -> Result<
     let from = begin.oldest_open.max(oldest.offset()).min(end.offset());
     let dir = store::dir(&node, &places.config);
     let reader = JournalReader::open(&dir, Position(from)).map_err(|e| e.to_string())?;
-    let commands = commands(&places.io, &node, &http, &places.config.ari, &journal, &places.exited).await?;
+    let rest = SocketRest::new(node.clone(), places.config.ari.transport);
+    let commands = commands(&places.io, &node, (&http, &rest), &places.config.ari, &journal, &places.exited).await?;
     let commands = Link::new(commands);
     let setup = RegistrySetup {
         stream: stream.clone(),
@@ -100,13 +103,13 @@ pub(super) async fn start(asterisk: config::Asterisk, places: Places) -> Result<
     if let Some(followed) = &followed {
         followed.do_send(Watch(registry.clone().recipient()));
     }
-    let ways = (&http, &journal, &gate);
+    let ways = (&http, &rest, &journal, &gate);
     let connection = connection(&places.io, &node, ways, &places.config.ari, heard, &places.exited).await?;
     let name = Some(asterisk.name.as_str());
     let mut parts = ["connection", "journal", "registry", "ari_command"].map(|part| Part::new(part, name));
     parts.iter_mut().for_each(Part::running);
     let (ari, io) = (places.config.ari, places.io);
-    Ok(NodeUnit { node, journal, followed, gate, registry, commands, connection, http, ari, io, parts })
+    Ok(NodeUnit { node, journal, followed, gate, registry, commands, connection, http, rest, ari, io, parts })
 }
 
 /// How much of the journal open calls may hold: with the segment in which the oldest begins, three quarters of
@@ -130,7 +133,7 @@ pub(super) async fn on<T: Send + 'static>(
 async fn commands(
     io: &ArbiterHandle,
     node: &NodeId,
-    http: &AriHttp,
+    (http, socket): (&AriHttp, &SocketRest),
     ari: &config::Ari,
     journal: &JournalHandle,
     exited: &Recipient<Exited>,
@@ -138,6 +141,7 @@ async fn commands(
     let setup = CommandSetup {
         node: node.clone(),
         http: http.clone(),
+        socket: socket.clone(),
         ari: ari.clone(),
         journal: journal.entries.clone(),
         exited: exited.clone(),
@@ -148,7 +152,7 @@ async fn commands(
 async fn connection(
     io: &ArbiterHandle,
     node: &NodeId,
-    (http, journal, gate): (&AriHttp, &JournalHandle, &FeedGate),
+    (http, rest, journal, gate): (&AriHttp, &SocketRest, &JournalHandle, &FeedGate),
     ari: &config::Ari,
     heard: Option<Gap>,
     exited: &Recipient<Exited>,
@@ -156,6 +160,7 @@ async fn connection(
     let setup = ConnectionSetup {
         node: node.clone(),
         http: http.clone(),
+        rest: rest.clone(),
         ari: ari.clone(),
         frames: journal.frames.clone(),
         entries: journal.entries.clone(),
@@ -186,14 +191,17 @@ impl NodeUnit {
 
     pub(super) fn fresh(&self, who: &'static str, exited: Recipient<Exited>) -> impl Future<Output = Fresh> + 'static {
         let (io, node, http, ari) = (self.io.clone(), self.node.clone(), self.http.clone(), self.ari.clone());
-        let (journal, gate) = (self.journal.clone(), self.gate.clone());
+        let (journal, gate, rest) = (self.journal.clone(), self.gate.clone(), self.rest.clone());
         let since = crate::actors::messages::wall_clock();
         async move {
             if who == "ari_command" {
-                return commands(&io, &node, &http, &ari, &journal, &exited).await.map_or(Fresh::None, Fresh::Commands);
+                return commands(&io, &node, (&http, &rest), &ari, &journal, &exited)
+                    .await
+                    .map_or(Fresh::None, Fresh::Commands);
             }
             let heard = Gap { since, reason: "the connection actor failed and was started again".into() };
-            let fresh = connection(&io, &node, (&http, &journal, &gate), &ari, Some(heard), &exited).await;
+            let ways = (&http, &rest, &journal, &gate);
+            let fresh = connection(&io, &node, ways, &ari, Some(heard), &exited).await;
             fresh.map_or(Fresh::None, Fresh::Connection)
         }
     }

@@ -270,6 +270,12 @@ impl SystemView {
             if let (None, Some(reason)) = (node.reason(), guard.and_then(|guard| guard.reason.as_ref())) {
                 warnings.push(format!("calls go past the application of '{name}': {reason}"));
             }
+            if let Some(transport) = node.commands.as_ref().map(|c| &c.transport).filter(|t| t.is_unwanted()) {
+                warnings.push(format!(
+                    "'{name}': ari.transport is \"websocket\", but requests go over HTTP: {}",
+                    transport.why
+                ));
+            }
             let offset = node.registry.as_ref().and_then(|r| r.clock_offset_ms).unwrap_or(0);
             if offset.abs() > CLOCK_LIMIT_MS {
                 warnings

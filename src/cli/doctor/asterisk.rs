@@ -11,6 +11,7 @@ use super::guard;
 use super::report::{Outcome, Report, Step, Verdict};
 use super::service::Service;
 use super::stasis::{self, Entered};
+use super::transport::transport;
 use crate::actors::ari_http::{Answer, AriClient, AriHttp};
 use crate::actors::journal::{JournalReader, folder};
 use crate::ari::outcome::Outcome as Said;
@@ -19,13 +20,14 @@ use crate::config::{Ari, Asterisk, Config};
 use crate::model::NodeId;
 
 /// The steps in their order; after one that failed the rest is skipped, each by its name.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     "address",
     "reach",
     "ari",
     "credentials",
     "write_access",
     "version",
+    "transport",
     "clock",
     "guard",
     "application",
@@ -118,6 +120,9 @@ impl Walk<'_> {
         let (may_write, outcome) = may_write(&client, user).await;
         self.add(format!("POST /asterisk/variable, {VARIABLE}"), outcome);
         self.add("version in /asterisk/info", version(&info));
+        let running = service.and_then(|s| s.transport(&asterisk.name, http.root()));
+        let outcome = transport(ari.transport, info.version().as_deref(), running);
+        self.add("how requests about calls travel (ari.transport)", outcome);
         self.add("Date of Asterisk's answer against this machine's clock", clock(&info, here));
         let refreshed = service.and_then(|s| s.guard(&asterisk.name, http.root()));
         let outcome = guard::look(&client, &self.config.guard, refreshed).await;

@@ -49,9 +49,13 @@ impl Service {
         self.node(node, root).map(|view| &view["guard"])
     }
 
+    /// How it sends requests to this Asterisk.
+    pub(super) fn transport(&self, node: &str, root: &str) -> Option<&Value> {
+        self.node(node, root).map(|view| &view["commands"]["transport"]).filter(|view| view.is_object())
+    }
+
     fn node(&self, node: &str, root: &str) -> Option<&Value> {
         let nodes = self.system["nodes"].as_array()?;
-        let same = |view: &&Value| view["name"] == node && view["connection"]["url"] == root;
-        nodes.iter().find(same)
+        nodes.iter().find(|view| view["name"] == node && view["connection"]["url"] == root)
     }
 }

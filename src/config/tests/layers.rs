@@ -52,6 +52,7 @@ fn every_key_has_an_environment_name() {
                 let text = match key.as_str() {
                     "database.synchronous" => "full",
                     "feed.mode" => "process",
+                    "ari.transport" => "http",
                     "log.format" => "json",
                     "log.level" => "debug",
                     "lines.country" => "DE",

@@ -19,6 +19,7 @@ fn each_key_is_either_reloadable_or_waits_for_a_restart() {
                 let text = match key.as_str() {
                     "database.synchronous" => "full",
                     "feed.mode" => "process",
+                    "ari.transport" => "http",
                     "log.format" => "json",
                     "alarms.language" => "ru",
                     "alarms.smtp_security" => "tls",

@@ -5,6 +5,7 @@ use std::fmt;
 use super::Scrape;
 use super::families::{Families, Labels, Name, bytes, plain, seconds};
 use crate::actors::ari_command::CommandView;
+use crate::actors::ari_socket::InUse;
 use crate::actors::connection::{ConnectionView, State};
 use crate::actors::feed::FollowView;
 use crate::actors::journal::JournalStatus;
@@ -162,6 +163,17 @@ fn requests(scrape: &Scrape, to: &mut Families<'_>) -> fmt::Result {
         views().flat_map(|(name, view)| {
             outcomes(view).map(move |(word, count)| (vec![("node", name), ("outcome", word)], count as f64))
         }),
+    )?;
+    to.counter(
+        plain("rest_requests_sent", "Requests to Asterisk about calls that were sent, by transport"),
+        views().flat_map(|(name, view)| {
+            [("http", view.over_http), ("websocket", view.over_websocket)]
+                .map(|(transport, count)| (vec![("node", name), ("transport", transport)], count as f64))
+        }),
+    )?;
+    to.gauge(
+        plain("rest_over_websocket", "Whether requests travel over the event socket now: ari.transport"),
+        each(scrape, |node| Some(f64::from(node.commands.as_ref()?.transport.in_use == InUse::Websocket))),
     )?;
     to.histogram(
         seconds("rest_request_duration", "How long the requests took that were sent"),

@@ -87,10 +87,14 @@ struct Client {
 
 impl Client {
     async fn try_connect(sim: &SimHandle, query: &str, password: &str) -> Result<Self, Error> {
+        Self::connect_as(sim, query, "demo", password).await
+    }
+
+    async fn connect_as(sim: &SimHandle, query: &str, user: &str, password: &str) -> Result<Self, Error> {
         let stream = TcpStream::connect(("127.0.0.1", sim.port())).await?;
         let url = format!("ws://127.0.0.1:{}/asterisk/ari/events{query}", sim.port());
         let mut request = url.into_client_request()?;
-        request.headers_mut().insert("Authorization", basic("demo", password).parse().unwrap());
+        request.headers_mut().insert("Authorization", basic(user, password).parse().unwrap());
         let connected =
             tokio::time::timeout(DEADLINE, client_async(request, stream)).await.expect("no handshake in time");
         Ok(Self { socket: connected?.0 })

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{Client, get, http, http_as, start};
+use crate::sim::{Sim, SimConfig, SocketRequests};
 
 const EVERYTHING: &str = "__AST_CHANNEL_ALL_TOPIC";
 
@@ -165,4 +166,73 @@ async fn a_channel_that_is_deleted_takes_its_call_with_it() {
     assert!(end.iter().any(|e| e["type"] == "BridgeDestroyed"));
     assert_eq!((sim.truth().disturbed, sim.live_channels()), (1, 0));
     assert_eq!(http(&sim, "DELETE", &format!("/channels/{id}"), "").await.0, 404);
+}
+
+/// Sends a text over the WebSocket; what its answer holds of interest.
+async fn over_socket(client: &mut Client, text: &str) -> (u64, String, Value) {
+    client.socket.send(Message::text(text)).await.unwrap();
+    let answer = client.event().await;
+    assert_eq!((&answer["type"], answer["asterisk_id"].is_string()), (&json!("RESTResponse"), true), "{answer}");
+    let status = answer["status_code"].as_u64().unwrap();
+    (status, answer["reason_phrase"].as_str().unwrap().to_owned(), answer["message_body"].clone())
+}
+
+#[tokio::test]
+async fn requests_over_the_websocket_are_answered_as_measured() {
+    let sim = start();
+    let mut client = Client::connect(&sim).await;
+    let message = |text: &str| json!(json!({ "message": text }).to_string());
+    let request = |rest: &str| format!(r#"{{"type":"RESTRequest","request_id":"r1",{rest}}}"#);
+    for (text, status, phrase, body) in [
+        ("nonsense".into(), 400, "Failed to parse request message JSON", Value::Null),
+        (r#"{"x":1}"#.into(), 400, "Bad request", message("No 'type' property.")),
+        (r#"{"type":"Foo"}"#.into(), 400, "Bad request", message("Unknown request type.")),
+        (request(r#""method":"GET""#), 400, "Bad request", message("Empty or missing 'uri' property.")),
+        (
+            request(r#""method":"FOO","uri":"channels""#),
+            400,
+            "Bad request",
+            message("Unknown or missing 'method' property."),
+        ),
+        (request(r#""method":"GET","uri":"/channels""#), 405, "Method Not Allowed", message("Invalid method")),
+        (
+            request(r#""method":"PUT","uri":"applications/callcenter-app/eventFilter","message_body":"{\"""#),
+            400,
+            "Bad request",
+            message("Unable to parse 'message_body' as 'application/json'."),
+        ),
+        (request(r#""method":"POST","uri":"channels/x/continue""#), 404, "Not Found", message("Channel not found")),
+        (
+            request(
+                r#""method":"POST","uri":"asterisk/variable","query_strings":[{"name":"variable","value":"A"},{"name":"value","value":"a%20b c"}]"#,
+            ),
+            204,
+            "No Content",
+            Value::Null,
+        ),
+        (request(r#""method":"GET","uri":"asterisk/variable?variable=A""#), 200, "OK", json!(r#"{"value":"a%20b c"}"#)),
+    ] {
+        assert_eq!(over_socket(&mut client, &text).await, (status, phrase.to_owned(), body), "{text}");
+    }
+    let mut reader = Client::connect_as(&sim, "?app=other", "reader", "demo-password").await.unwrap();
+    let post = request(r#""method":"POST","uri":"asterisk/variable?variable=A&value=1""#);
+    let refused = (403, "Forbidden".to_owned(), message("Write access denied"));
+    assert_eq!(over_socket(&mut reader, &post).await, refused);
+}
+
+#[tokio::test]
+async fn an_asterisk_without_requests_on_the_websocket_ignores_them_or_ends_it() {
+    let silent = SocketRequests::Ignored;
+    let sim = Sim::start(SimConfig { version: "18.26.4".into(), socket_requests: silent, ..super::config() }).unwrap();
+    assert_eq!(get(&sim, "/asterisk/info").await["system"]["version"], "18.26.4");
+    let mut client = Client::connect(&sim).await;
+    let ask = r#"{"type":"RESTRequest","request_id":"r1","method":"GET","uri":"asterisk/ping"}"#;
+    client.socket.send(Message::text(ask)).await.unwrap();
+    sim.play("plain_dial").unwrap();
+    assert_eq!(client.event().await["type"], "ChannelCreated", "no answer came before it, and the socket is open");
+    let sim = Sim::start(SimConfig { socket_requests: SocketRequests::EndSocket, ..super::config() }).unwrap();
+    let mut client = Client::connect(&sim).await;
+    client.socket.send(Message::text(ask)).await.unwrap();
+    let end = client.message().await;
+    assert!(matches!(end, Some(Err(_)) | None), "{end:?}");
 }

@@ -17,6 +17,7 @@ mod scenarios;
 mod stage;
 mod to_queues;
 mod transfers;
+mod transport;
 mod two_nodes;
 
 pub(crate) use stage::answered;
