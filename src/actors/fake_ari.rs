@@ -265,6 +265,7 @@ impl Handler<AppendFrames> for Memory {
             self.0.lines.borrow_mut().push(match frame.body {
                 FrameBody::Text(text) => format!("event {text}"),
                 FrameBody::Binary(_) => "binary".into(),
+                FrameBody::TooLong { length, .. } => format!("too long {length}"),
             });
         }
         Ok(())

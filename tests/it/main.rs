@@ -6,6 +6,8 @@ mod demo;
 mod deploy;
 mod docs;
 mod doctor;
+mod frames;
+mod fuzz;
 mod kit;
 mod kit_check;
 mod layers;

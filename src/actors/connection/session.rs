@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use memchr::memmem::Finder;
 use serde::Deserialize;
@@ -20,7 +21,7 @@ use super::prepare::Prepare;
 use super::status::{Shared, State};
 use crate::actors::ari_http::Socket;
 use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
-use crate::ari::entry::{BadFrame, Gap};
+use crate::ari::entry::{BadFrame, Gap, SAMPLE_BYTES};
 use crate::model::{NodeId, Timestamp};
 
 /// Frames read before others on this thread get their turn.
@@ -116,6 +117,7 @@ impl Hearing {
 pub(super) struct Session {
     node: NodeId,
     app: String,
+    max_frame_bytes: usize,
     socket: Socket,
     outbox: Outbox,
     status: Shared,
@@ -143,6 +145,7 @@ impl Session {
         Self {
             node: life.node.clone(),
             app: life.http.app().to_owned(),
+            max_frame_bytes: life.http.max_frame_bytes(),
             socket,
             outbox: life.outbox.clone(),
             status: life.status.clone(),
@@ -226,10 +229,14 @@ impl Session {
         self.last_heard = Instant::now();
         match message {
             Message::Text(text) => self.text(text),
-            Message::Binary(bytes) => {
-                self.keep(wall_clock(), FrameBody::Binary(bytes));
-                Ok(())
-            }
+            // What Asterisk sent as text comes so too, unchecked.
+            Message::Binary(bytes) => match text_of(bytes, self.max_frame_bytes) {
+                FrameBody::Text(text) => self.text(text),
+                other => {
+                    self.keep(wall_clock(), other);
+                    Ok(())
+                }
+            },
             Message::Pong(payload) => {
                 let (number, sent) = self.ping;
                 if payload.as_ref() == number.to_be_bytes() {
@@ -264,7 +271,7 @@ impl Session {
         {
             let mut status = self.status.borrow_mut();
             status.view.frames += 1;
-            status.view.bytes += body.len() as u64;
+            status.view.bytes += body.came() as u64;
         }
         self.hearing.keep(&self.outbox, Frame { at, body });
     }
@@ -277,9 +284,8 @@ impl Session {
         };
         match error {
             Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-                bad(format!("a frame of {size} bytes is larger than ari.max_frame_bytes ({max_size})"), *size)
+                bad(format!("a frame of {size} bytes is far larger than ari.max_frame_bytes: {max_size} are read"), *size)
             }
-            Error::Utf8(reason) => bad(format!("a frame is no UTF-8: {reason}"), 0),
             Error::ConnectionClosed | Error::AlreadyClosed => End::Broken("Asterisk closed the socket".into()),
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                 End::Broken("the connection broke off without a close frame".into())
@@ -316,9 +322,12 @@ impl Session {
         let closing = async {
             self.socket.close(None).await.ok()?;
             while let Some(Ok(message)) = self.socket.next().await {
-                if let Message::Text(text) = message {
-                    self.hearing.keep(&self.outbox, Frame { at: wall_clock(), body: FrameBody::Text(text) });
-                }
+                let body = match message {
+                    Message::Text(text) => FrameBody::Text(text),
+                    Message::Binary(bytes) => text_of(bytes, self.max_frame_bytes),
+                    Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => continue,
+                };
+                self.hearing.keep(&self.outbox, Frame { at: wall_clock(), body });
             }
             Some(())
         };
@@ -339,6 +348,17 @@ enum End {
     OnPurpose(String),
     /// There is nothing left to close.
     Broken(String),
+}
+
+/// A message as text where it is text. One above the limit is let go at once, but for what a sample needs.
+fn text_of(bytes: Bytes, max_frame_bytes: usize) -> FrameBody {
+    if bytes.len() > max_frame_bytes {
+        return FrameBody::TooLong { length: bytes.len(), begin: Bytes::copy_from_slice(&bytes[..SAMPLE_BYTES.min(bytes.len())]) };
+    }
+    match Utf8Bytes::try_from(bytes.clone()) {
+        Ok(text) => FrameBody::Text(text),
+        Err(_) => FrameBody::Binary(bytes),
+    }
 }
 
 fn sep(reason: &Utf8Bytes) -> &'static str {
