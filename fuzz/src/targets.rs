@@ -148,13 +148,17 @@ fn change(lines: &mut Vec<String>, choices: &mut Choices<'_>) {
         7 => lines.truncate(at + 1),
         8 => {
             let when = time_of(&lines[at]).unwrap_or(TIMES.start);
-            lines.insert(at, format!(r#"{{"at": {when}, "gap": {{"since": {}, "reason": "x"}}}}"#, when - 1.0));
+            lines.insert(at, gap(when));
         }
         _ => {
             let when = time_of(&lines[at]).unwrap_or(TIMES.start);
             lines.insert(at, snapshot(when));
         }
     }
+}
+
+fn gap(at: f64) -> String {
+    format!(r#"{{"at": {at}, "gap": {{"since": {}, "reason": "x"}}}}"#, at - 1.0)
 }
 
 fn snapshot(at: f64) -> String {
@@ -206,7 +210,8 @@ fn play(lines: &[String], batch: usize) -> Core {
     }
     core.fold();
     // Asterisk has no channel any more, and then a day goes by.
-    for later in [1.0, 86_400.0, 86_410.0, 172_800.0] {
+    for later in [2.0, 86_400.0, 86_410.0, 172_800.0] {
+        core.line(&gap(last + later));
         core.line(&snapshot(last + later));
         core.fold();
     }

@@ -91,7 +91,7 @@ impl FileSource {
     fn fill(&mut self, max: usize) {
         while !self.done && self.rest.len() < max {
             let have = self.rest.len();
-            self.rest.resize(have + max, 0);
+            self.rest.resize(max, 0);
             let read = match self.reader.read(&mut self.rest[have..]) {
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -141,6 +141,10 @@ impl Source for FileSource {
         let mut want = max;
         loop {
             self.fill(want);
+            let first = memchr::memchr(b'\n', &self.rest).unwrap_or(self.rest.len());
+            if first > self.max_line {
+                return Ok(Some(self.skip_line(max)));
+            }
             if let Some(last) = memchr::memrchr(b'\n', &self.rest) {
                 let mut bytes: Bytes = self.rest.split_to(last + 1).freeze();
                 let mut start = self.position;
@@ -158,10 +162,7 @@ impl Source for FileSource {
             if self.done {
                 return Ok(None);
             }
-            if self.rest.len() > self.max_line {
-                return Ok(Some(self.skip_line(max)));
-            }
-            want = self.rest.len().saturating_mul(2).max(max);
+            want = self.rest.len().saturating_mul(2).min(self.max_line + 1).max(max);
         }
     }
 
