@@ -89,11 +89,12 @@ pub fn core(data: &[u8]) {
     let mut choices = Choices(data);
     let (batch, other) = (choices.below(16) + 1, choices.below(200) + 1);
     let mut lines = streams()[choices.below(streams().len())].clone();
+    let gaps = choices.byte() % 2 == 0;
     for _ in 0..MAX_CHANGES {
         if choices.0.is_empty() || lines.is_empty() {
             break;
         }
-        change(&mut lines, &mut choices);
+        change(&mut lines, &mut choices, gaps);
     }
     lines.truncate(2 * MAX_LINES);
     check(lines, batch, other);
@@ -114,8 +115,8 @@ impl Choices<'_> {
     }
 }
 
-fn change(lines: &mut Vec<String>, choices: &mut Choices<'_>) {
-    let (kind, at, to) = (choices.byte() % 10, choices.below(lines.len()), choices.below(lines.len()));
+fn change(lines: &mut Vec<String>, choices: &mut Choices<'_>, gaps: bool) {
+    let (kind, at, to) = (choices.byte() % if gaps { 10 } else { 8 }, choices.below(lines.len()), choices.below(lines.len()));
     match kind {
         0 => lines.swap(at, to),
         1 => lines.insert(to, lines[at].clone()),
@@ -192,24 +193,41 @@ fn streams() -> &'static [Vec<String>] {
 
 /// The same rows however the lines are batched, no failure anywhere, and nothing left once all has ended.
 fn check(lines: Vec<String>, batch: usize, other: usize) {
-    let (one, two) = (play(&lines, batch), play(&lines, other));
+    let (mut one, mut two) = (play(&lines, batch), play(&lines, other));
+    // What a forgotten channel had in common with one that vanished in a gap is settled by what was known then: in a
+    // call that is flagged talk may differ. Which calls there are and which are flagged may not.
+    if lines.iter().any(|line| line.contains("\"gap\"")) {
+        let flagged = |core: &Core| core.calls.values().map(|c| (c.uid.clone(), c.incomplete)).collect::<Vec<_>>();
+        assert_eq!(flagged(&one), flagged(&two), "calls in batches of {batch} and of {other}");
+        for core in [&mut one, &mut two] {
+            core.calls.retain(|_, call| !call.incomplete);
+            let calls = &core.calls;
+            core.legs.retain(|_, (uid, _)| calls.contains_key(uid));
+        }
+    }
     assert_eq!(one.calls, two.calls, "calls in batches of {batch} and of {other}");
     assert_eq!(one.legs, two.legs, "legs in batches of {batch} and of {other}");
+    let last = lines.iter().filter_map(|line| time_of(line)).filter(|at| TIMES.contains(at));
+    let last = last.fold(TIMES.start, f64::max);
+    [one, two].into_iter().for_each(|core| ends(core, last));
 }
 
 fn play(lines: &[String], batch: usize) -> Core {
     let mut core = Core::new();
-    let mut last = TIMES.start;
     for (n, text) in lines.iter().enumerate() {
-        let Some(at) = time_of(text).filter(|at| TIMES.contains(at)) else { continue };
-        last = last.max(at);
-        core.line(text);
+        if time_of(text).is_some_and(|at| TIMES.contains(&at)) {
+            core.line(text);
+        }
         if n % batch == batch - 1 {
             core.fold();
         }
     }
     core.fold();
-    // Asterisk has no channel any more, and then a day goes by.
+    core
+}
+
+/// Asterisk has no channel any more, and then two days go by.
+fn ends(mut core: Core, last: f64) {
     for later in [2.0, 86_400.0, 86_410.0, 172_800.0] {
         core.line(&gap(last + later));
         core.line(&snapshot(last + later));
@@ -217,7 +235,7 @@ fn play(lines: &[String], batch: usize) -> Core {
     }
     assert_eq!((core.graph.live(), core.book.open_calls()), (0, 0), "channels that live, calls that are open");
     assert!(core.legs_of_channels.is_empty(), "{} state machines are left", core.legs_of_channels.len());
-    core
+    assert_eq!(core.book.live_channels(), 0, "channels in the book");
 }
 
 /// No line of ours is known.
