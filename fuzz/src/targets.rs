@@ -116,7 +116,8 @@ impl Choices<'_> {
 }
 
 fn change(lines: &mut Vec<String>, choices: &mut Choices<'_>, gaps: bool) {
-    let (kind, at, to) = (choices.byte() % if gaps { 10 } else { 8 }, choices.below(lines.len()), choices.below(lines.len()));
+    let (kind, at, to) =
+        (choices.byte() % if gaps { 10 } else { 8 }, choices.below(lines.len()), choices.below(lines.len()));
     match kind {
         0 => lines.swap(at, to),
         1 => lines.insert(to, lines[at].clone()),

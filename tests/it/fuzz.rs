@@ -35,7 +35,9 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut StdRng) {
             2 => drop(bytes.splice(at.min(bytes.len())..at.min(bytes.len()), *b"\"x\":[[{\"")),
             3 if at < bytes.len() => drop(bytes.remove(at)),
             4 => bytes.extend_from_within(at.min(bytes.len())..),
-            _ if at < bytes.len() => bytes[at] = *b"\0\xff\"{}[]:,\\n09-e"[..].get(rng.random_range(0..16)).unwrap_or(&b' '),
+            _ if at < bytes.len() => {
+                bytes[at] = *b"\0\xff\"{}[]:,\\n09-e"[..].get(rng.random_range(0..16)).unwrap_or(&b' ')
+            }
             _ => {}
         }
     }

@@ -283,9 +283,10 @@ impl Session {
             End::OnPurpose(reason)
         };
         match error {
-            Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-                bad(format!("a frame of {size} bytes is far larger than ari.max_frame_bytes: {max_size} are read"), *size)
-            }
+            Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => bad(
+                format!("a frame of {size} bytes is far larger than ari.max_frame_bytes: {max_size} are read"),
+                *size,
+            ),
             Error::ConnectionClosed | Error::AlreadyClosed => End::Broken("Asterisk closed the socket".into()),
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                 End::Broken("the connection broke off without a close frame".into())
@@ -353,7 +354,10 @@ enum End {
 /// A message as text where it is text. One above the limit is let go at once, but for what a sample needs.
 fn text_of(bytes: Bytes, max_frame_bytes: usize) -> FrameBody {
     if bytes.len() > max_frame_bytes {
-        return FrameBody::TooLong { length: bytes.len(), begin: Bytes::copy_from_slice(&bytes[..SAMPLE_BYTES.min(bytes.len())]) };
+        return FrameBody::TooLong {
+            length: bytes.len(),
+            begin: Bytes::copy_from_slice(&bytes[..SAMPLE_BYTES.min(bytes.len())]),
+        };
     }
     match Utf8Bytes::try_from(bytes.clone()) {
         Ok(text) => FrameBody::Text(text),
