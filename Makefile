@@ -1,6 +1,6 @@
 # What people type. Needs Rust (rustup), a C compiler and make; `make test` installs the rest by itself.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench soak lint fmt deb deb-test
+.PHONY: help run test bench soak fuzz lint fmt deb deb-test
 
 help: ## Shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ bench: ## Plays recorded calls over a socket at full speed and reports events a 
 soak: ## The long forms of the load, fault and property tests
 	@scripts/test-setup
 	SOAK=1 cargo test --all-features --release -- --nocapture
+
+fuzz: ## Coverage-guided fuzzing, FUZZ_SECONDS (300) for each of FUZZ_TARGETS
+	@scripts/fuzz
 
 lint: ## Format, clippy, documentation, licences and bans, as CI checks them
 	cargo fmt --check

@@ -5,26 +5,35 @@ mod failure;
 #[cfg(test)]
 mod tests;
 pub(super) mod tls;
+mod unchecked;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::tungstenite::{Error, error::TlsError};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
 pub use client::{Answer, AriClient};
 pub use failure::{AriHttpError, SocketFailure};
+pub use unchecked::Unchecked;
 
 use crate::config::{Ari, Asterisk, Secret};
 
-/// The event socket.
-pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// The event socket. Every message that holds an event comes as a binary one, whatever Asterisk called it: see [`Unchecked`].
+pub type Socket = WebSocketStream<Unchecked<MaybeTlsStream<TcpStream>>>;
+
+/// By how much a frame may exceed `ari.max_frame_bytes` and the socket is kept, bytes: it is read to its end and thrown
+/// away but for a sample. What claims to be longer isn't read: the session ends.
+const READ_BEYOND_BYTES: usize = 64 * 1024 * 1024;
 
 /// One Asterisk's ARI: addresses, credentials, TLS and limits. Cheap to clone, can be sent to any thread.
 #[derive(Clone)]
@@ -109,15 +118,35 @@ impl AriHttp {
         let mut login = HeaderValue::from_str(self.authorization.expose()).map_err(|e| failed(e.into()))?;
         login.set_sensitive(true);
         request.headers_mut().insert(header::AUTHORIZATION, login);
-        let limit = Some(self.max_frame_bytes);
+        let limit = Some(self.max_frame_bytes.saturating_add(READ_BEYOND_BYTES));
         let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
-        let connector = self.tls.clone().map_or(Connector::Plain, Connector::Rustls);
-        let opening = tokio_tungstenite::connect_async_tls_with_config(request, Some(config), true, Some(connector));
+        let opening = async {
+            let stream = Unchecked::new(self.stream().await?);
+            tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await
+        };
         match tokio::time::timeout(self.connect_timeout, Box::pin(opening)).await {
             Ok(Ok((socket, _response))) => Ok(socket),
             Ok(Err(error)) => Err(failed(error)),
             Err(_) => Err(SocketFailure::timed_out(self)),
         }
+    }
+
+    /// The largest frame that is kept, bytes.
+    pub fn max_frame_bytes(&self) -> usize {
+        self.max_frame_bytes
+    }
+
+    /// A connection to Asterisk's HTTP server, with TLS where the URL asks for it.
+    async fn stream(&self) -> Result<MaybeTlsStream<TcpStream>, Error> {
+        let url = Url::parse(&self.root).map_err(|e| Error::Io(std::io::Error::other(e)))?;
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let tcp = TcpStream::connect(format!("{host}:{port}")).await?;
+        tcp.set_nodelay(true)?;
+        let Some(tls) = &self.tls else { return Ok(MaybeTlsStream::Plain(tcp)) };
+        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(name).map_err(|_| TlsError::InvalidDnsName)?;
+        Ok(MaybeTlsStream::Rustls(TlsConnector::from(tls.clone()).connect(name, tcp).await?))
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod control;
 mod full;
+mod hearing;
 mod life;
 mod outbox;
 mod prepare;

@@ -23,6 +23,8 @@ pub(super) enum Script {
     Serve(Vec<String>),
     /// Sends these, then closes in order.
     Close(Vec<String>),
+    /// Sends these bytes as they are, then serves until the client goes.
+    Bytes(Vec<u8>),
     /// Reads nothing and says nothing: a dead link.
     Silence,
 }
@@ -147,6 +149,10 @@ async fn socket(server: Rc<Server>, stream: TcpStream) {
         Script::Silence => {
             std::future::pending::<()>().await;
             return;
+        }
+        Script::Bytes(bytes) => {
+            socket.get_mut().write_all(&bytes).await.unwrap();
+            (Vec::new(), false)
         }
         Script::Serve(frames) => (frames, false),
         Script::Close(frames) => (frames, true),
@@ -337,6 +343,7 @@ impl Handler<AppendFrames> for Memory {
             self.0.lines.borrow_mut().push(match frame.body {
                 FrameBody::Text(text) => format!("event {text}"),
                 FrameBody::Binary(_) => "binary".into(),
+                FrameBody::TooLong { length, .. } => format!("too long {length}"),
             });
         }
         Ok(())

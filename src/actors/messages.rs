@@ -30,16 +30,31 @@ pub struct Frame {
 pub enum FrameBody {
     /// Text, as every event is: UTF-8, not checked to be JSON.
     Text(Utf8Bytes),
-    /// Anything else (Asterisk sends none).
+    /// What is no UTF-8 (Asterisk sends none).
     Binary(Bytes),
+    /// A frame above `ari.max_frame_bytes`, which is not kept.
+    TooLong {
+        /// Its length, bytes.
+        length: usize,
+        /// Its beginning, for a sample.
+        begin: Bytes,
+    },
 }
 
 impl FrameBody {
-    /// Its length in bytes.
+    /// How many bytes of it are held.
     pub fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
+            Self::Binary(bytes) | Self::TooLong { begin: bytes, .. } => bytes.len(),
+        }
+    }
+
+    /// How many bytes came.
+    pub fn came(&self) -> usize {
+        match self {
+            Self::Text(_) | Self::Binary(_) => self.len(),
+            Self::TooLong { length, .. } => *length,
         }
     }
 

@@ -232,9 +232,14 @@ impl Registry {
     }
 
     fn read_failed(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
+        let ends = self.setup.source.ends();
+        // What was read before shall be committed first: each commit leads here again.
+        if ends && self.view.batches > 0 {
+            return;
+        }
         error!(node = %self.setup.stream.node, %error, "the stream can't be read");
         self.view.error = Some(error.to_string());
-        if self.setup.source.ends() {
+        if ends {
             self.finish(Err(error.to_string()));
         } else {
             ctx.run_later(READ_AGAIN, |registry, ctx| registry.pump(ctx));

@@ -172,9 +172,12 @@ pub fn write_entry<T: Serialize>(out: &mut Vec<u8>, at: f64, kind: &str, body: &
     Ok(())
 }
 
-/// A sample of a frame that could not be kept: its first 256 bytes as text.
+/// How much of a frame that could not be kept its sample holds, bytes.
+pub const SAMPLE_BYTES: usize = 256;
+
+/// A sample of a frame that could not be kept: its first [`SAMPLE_BYTES`] as text.
 pub fn sample(bytes: &[u8]) -> String {
-    let cut: Cow<'_, str> = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
+    let cut: Cow<'_, str> = String::from_utf8_lossy(&bytes[..bytes.len().min(SAMPLE_BYTES)]);
     cut.into_owned()
 }
 

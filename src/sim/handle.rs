@@ -236,6 +236,12 @@ impl SimHandle {
         self.shared.world().send_all(|| Frame::Binary(bytes.to_vec()));
     }
 
+    /// Sends these bytes to every client as the payload of a text message, whether they are text or not, in `frames`
+    /// frames (at least two, the last of which may be empty).
+    pub fn send_raw_bytes(&self, bytes: &[u8], frames: usize) {
+        self.shared.world().send_all(|| Frame::Raw(bytes.to_vec(), frames));
+    }
+
     /// Each HTTP answer waits so long from now on.
     pub fn delay_rest(&self, delay: Duration) {
         self.shared.world().rest_delay = delay;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_ws::{CloseCode, CloseReason, Message, MessageStream, Session};
+use actix_ws::{CloseCode, CloseReason, Item, Message, MessageStream, Session};
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -40,6 +41,7 @@ pub(super) async fn run(
             frame = frames.recv() => match frame {
                 Some(Frame::Text(text)) => timely(session.text(text)).await,
                 Some(Frame::Binary(bytes)) => timely(session.binary(bytes)).await,
+                Some(Frame::Raw(bytes, frames)) => raw(&mut session, bytes, frames).await,
                 Some(Frame::Close(code)) => {
                     let reason = CloseReason { code: CloseCode::from(code), description: None };
                     let _ = session.clone().close(Some(reason)).await;
@@ -70,6 +72,27 @@ pub(super) async fn run(
         }
     }
     shared.world().disconnect(asker.client);
+}
+
+/// Sends a text message of several frames. Large ones may take their time, as with a generous `websocket_write_timeout`.
+async fn raw(session: &mut Session, bytes: Vec<u8>, frames: usize) -> bool {
+    let size = bytes.len().div_ceil(frames.max(1)).max(1);
+    let parts: Vec<Bytes> = bytes.chunks(size).map(Bytes::copy_from_slice).collect();
+    let last = parts.len().saturating_sub(1);
+    for (n, part) in parts.into_iter().enumerate() {
+        let item = match (n == 0, n == last) {
+            (true, _) => Item::FirstText(part),
+            (false, false) => Item::Continue(part),
+            (false, true) => Item::Last(part),
+        };
+        if session.continuation(item).await.is_err() {
+            return false;
+        }
+        if n == 0 && last == 0 && session.continuation(Item::Last(Bytes::new())).await.is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 /// Whether a write came through in time.

@@ -37,6 +37,8 @@ const GLOBALS: usize = 1_000;
 pub(super) enum Frame {
     Text(String),
     Binary(Vec<u8>),
+    /// These bytes as the payload of a text message in so many frames, whether they are text or not.
+    Raw(Vec<u8>, usize),
     /// A close frame with this code, then the end.
     Close(u16),
     /// The end, without a close frame.

@@ -9,6 +9,8 @@ mod deploy;
 mod docs;
 mod doctor;
 mod feed;
+mod frames;
+mod fuzz;
 mod kills;
 mod kit;
 mod kit_check;

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::control::{release, within_limit};
+use super::hearing::Hearing;
 use super::life::Life;
 use super::outbox::Outbox;
-use super::session::{Hearing, Session};
+use super::session::Session;
 use super::status::{Shared, SubscribeAll};
 use crate::actors::ari_http::{Answer, AriClient};
 use crate::actors::audit::{self, CommandIds};

@@ -1,10 +1,10 @@
 //! One socket, from the handshake to its end. Reading waits for nothing but the socket.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use memchr::memmem::Finder;
 use serde::Deserialize;
@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tracing::warn;
 
 use super::Control;
-use super::control::{FeedGate, is_for_control};
+use super::control::FeedGate;
+use super::hearing::Hearing;
 use super::life::{Life, NO_FEED};
 use super::outbox::{Outbox, WAITING_BYTES};
 use super::prepare::Prepare;
@@ -23,7 +24,7 @@ use crate::actors::ari_http::{AriClient, Socket};
 use crate::actors::ari_socket::Serving;
 use crate::actors::audit::{self, CommandIds};
 use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
-use crate::ari::entry::{BadFrame, Gap};
+use crate::ari::entry::{BadFrame, SAMPLE_BYTES};
 use crate::ari::request::{ApplicationAction, Request};
 use crate::model::{NodeId, Timestamp};
 
@@ -59,79 +60,10 @@ pub(super) enum Ended {
     },
 }
 
-/// Until when everything was certainly heard. It moves only once Asterisk is known to send everything; frames that come
-/// earlier are held back, so that the gap before them stands before them in the journal, whatever happens meanwhile.
-pub(super) struct Hearing {
-    pub(super) certain: Cell<f64>,
-    everything: Cell<bool>,
-    held: RefCell<Vec<Frame>>,
-    held_bytes: Cell<usize>,
-    /// Only what the control hears alone is kept.
-    control: bool,
-}
-
-impl Hearing {
-    fn new(now: f64, control: bool) -> Self {
-        Self {
-            certain: Cell::new(now),
-            everything: Cell::new(false),
-            held: RefCell::default(),
-            held_bytes: Cell::new(0),
-            control,
-        }
-    }
-
-    fn until(&self, at: f64) {
-        if self.everything.get() {
-            self.certain.set(at);
-        }
-    }
-
-    fn keep(&self, outbox: &Outbox, frame: Frame) {
-        if let (true, FrameBody::Text(text)) = (self.control, &frame.body)
-            && !is_for_control(text)
-        {
-            return;
-        }
-        if self.everything.get() {
-            self.certain.set(frame.at);
-            outbox.frame(frame);
-        } else {
-            self.held_bytes.set(self.held_bytes.get() + frame.body.len());
-            self.held.borrow_mut().push(frame);
-        }
-    }
-
-    /// From now on everything is heard: `gap`, if there was one, ends at its moment and goes into the journal, then
-    /// whatever was held back.
-    pub(super) fn begin(&self, outbox: &Outbox, gap: Option<(f64, Gap)>) {
-        if let Some((at, gap)) = gap {
-            outbox.entry_at(at, EntryBody::Gap(gap));
-        }
-        self.held.take().into_iter().for_each(|frame| outbox.frame(frame));
-        self.held_bytes.set(0);
-        self.certain.set(wall_clock());
-        self.everything.set(true);
-    }
-
-    /// The session is over: until when everything was certainly heard, `None` if it gave the journal nothing. What came
-    /// before it was known whether everything comes is kept all the same: the gap before it ends with the handshake,
-    /// and the next one begins there.
-    pub(super) fn end(&self, outbox: &Outbox, gap: Option<Gap>) -> Option<f64> {
-        let certain = self.certain.get();
-        if !self.everything.get() {
-            if self.held.borrow().is_empty() {
-                return None;
-            }
-            self.begin(outbox, gap.map(|gap| (certain, gap)));
-        }
-        Some(certain)
-    }
-}
-
 pub(super) struct Session {
     node: NodeId,
     app: String,
+    max_frame_bytes: usize,
     socket: Socket,
     outbox: Outbox,
     status: Shared,
@@ -166,6 +98,7 @@ impl Session {
         Self {
             node: life.node.clone(),
             app: life.http.app().to_owned(),
+            max_frame_bytes: life.http.max_frame_bytes(),
             socket,
             outbox: life.outbox.clone(),
             status: life.status.clone(),
@@ -266,10 +199,14 @@ impl Session {
         };
         match message {
             Message::Text(text) => self.text(text, at),
-            Message::Binary(bytes) => {
-                self.keep(at, FrameBody::Binary(bytes));
-                Ok(())
-            }
+            // What Asterisk sent as text comes so too, unchecked.
+            Message::Binary(bytes) => match text_of(bytes, self.max_frame_bytes) {
+                FrameBody::Text(text) => self.text(text, at),
+                other => {
+                    self.keep(at, other);
+                    Ok(())
+                }
+            },
             Message::Pong(payload) => {
                 let (number, sent) = self.ping;
                 if payload.as_ref() == number.to_be_bytes() {
@@ -306,7 +243,7 @@ impl Session {
         {
             let mut status = self.status.borrow_mut();
             status.view.frames += 1;
-            status.view.bytes += body.len() as u64;
+            status.view.bytes += body.came() as u64;
         }
         self.hearing.keep(&self.outbox, Frame { at, body });
     }
@@ -318,10 +255,10 @@ impl Session {
             End::OnPurpose(reason)
         };
         match error {
-            Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-                bad(format!("a frame of {size} bytes is larger than ari.max_frame_bytes ({max_size})"), *size)
-            }
-            Error::Utf8(reason) => bad(format!("a frame is no UTF-8: {reason}"), 0),
+            Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => bad(
+                format!("a frame of {size} bytes is far larger than ari.max_frame_bytes: {max_size} are read"),
+                *size,
+            ),
             Error::ConnectionClosed | Error::AlreadyClosed => End::Broken("Asterisk closed the socket".into()),
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                 End::Broken("the connection broke off without a close frame".into())
@@ -387,8 +324,7 @@ impl Session {
             tokio::select! {
                 answer = &mut asking => break answer,
                 message = self.socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => self.keep(wall_clock(), FrameBody::Text(text)),
-                    Some(Ok(_)) => {}
+                    Some(Ok(message)) => self.keep_late(message),
                     // There is nothing left to close.
                     Some(Err(_)) | None => return,
                 }
@@ -399,16 +335,25 @@ impl Session {
         }
     }
 
+    /// An event that was on its way when the session was to end.
+    fn keep_late(&mut self, message: Message) {
+        let body = match message {
+            Message::Text(text) => FrameBody::Text(text),
+            Message::Binary(bytes) => text_of(bytes, self.max_frame_bytes),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return,
+        };
+        match body {
+            FrameBody::Text(text) if self.rest.takes(&text) => {}
+            body => self.keep(wall_clock(), body),
+        }
+    }
+
     /// Closes in order; events that were on their way are kept.
     async fn close(&mut self) {
         let closing = async {
             self.socket.close(None).await.ok()?;
             while let Some(Ok(message)) = self.socket.next().await {
-                if let Message::Text(text) = message
-                    && !self.rest.takes(&text)
-                {
-                    self.keep(wall_clock(), FrameBody::Text(text));
-                }
+                self.keep_late(message);
             }
             Some(())
         };
@@ -429,6 +374,20 @@ enum End {
     OnPurpose(String),
     /// There is nothing left to close.
     Broken(String),
+}
+
+/// A message as text where it is text. One above the limit is let go at once, but for what a sample needs.
+fn text_of(bytes: Bytes, max_frame_bytes: usize) -> FrameBody {
+    if bytes.len() > max_frame_bytes {
+        return FrameBody::TooLong {
+            length: bytes.len(),
+            begin: Bytes::copy_from_slice(&bytes[..SAMPLE_BYTES.min(bytes.len())]),
+        };
+    }
+    match Utf8Bytes::try_from(bytes.clone()) {
+        Ok(text) => FrameBody::Text(text),
+        Err(_) => FrameBody::Binary(bytes),
+    }
 }
 
 fn sep(reason: &Utf8Bytes) -> &'static str {

@@ -266,3 +266,44 @@ async fn a_panic_inside_ends_the_actor_and_its_parent_is_told() {
     assert!(bench.kept.exited.borrow()[0].panicked);
     assert!(!bench.connection.connected());
 }
+
+/// A text frame, not masked.
+fn text_frame(payload: &[u8]) -> Vec<u8> {
+    [&[0x81, 126][..], &(payload.len() as u16).to_be_bytes(), payload].concat()
+}
+
+#[actix::test]
+async fn a_frame_that_is_no_text_or_too_long_ends_no_session() {
+    let long = vec![b'y'; 2_000];
+    let bytes = [text_frame(&[b'x', 0xff]), text_frame(&long), text_frame(event(1).as_bytes())].concat();
+    let limit = |_: &mut config::Ari, fake: &FakeAri, setup: &mut ConnectionSetup| {
+        let (ari, password) = quick();
+        setup.http = fake.http(password, &config::Ari { max_frame_bytes: 1_000, ..ari });
+    };
+    let bench = bench(vec![Script::Bytes(bytes)], limit).await;
+    bench.kept.until("the event behind them", |k| k.count("event") == 1).await;
+    let view = bench.seen("prepared", |v| v.prepared).await;
+    assert_eq!((view.sessions, view.frames), (1, 3), "{view:?}");
+    assert!(view.bytes > 2_000, "all that came is counted: {view:?}");
+    let kept = &bench.kept;
+    assert_eq!((kept.count("binary"), kept.count("too long 2000"), kept.count("bad"), kept.count("gap")), (1, 1, 0, 0));
+}
+
+#[actix::test]
+async fn a_frame_of_an_absurd_length_is_on_record_and_each_reconnect_waits_longer() {
+    // One that claims to have 4 GiB; its first bytes.
+    let absurd = || Script::Bytes(vec![0x81, 127, 0, 0, 0, 1, 0, 0, 0, 0, b'{']);
+    let bench = bench(vec![absurd(), absurd(), absurd()], |ari, _, setup| {
+        ari.backoff_min_ms = 100;
+        setup.heard = Some(entry::Gap { since: wall_clock(), reason: "before".into() });
+    })
+    .await;
+    bench.kept.until("three marks", |k| k.count("bad a frame of 4294967296 bytes") == 3).await;
+    let view = bench.seen("a session that lasts", |v| v.sessions == 4 && v.prepared).await;
+    bench.kept.until("the gap", |k| k.count("gap before") == 1).await;
+    let sockets = bench.fake.server.sockets.borrow().clone();
+    let waits: Vec<_> = sockets.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // The wait doubles, with some chance in it.
+    assert!(waits.iter().all(|wait| *wait >= Duration::from_millis(40)) && waits[2] > waits[0], "{waits:?}");
+    assert_eq!(view.frames, 0);
+}

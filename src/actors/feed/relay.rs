@@ -139,7 +139,7 @@ impl Relay {
         }
         let unwanted = |frame: &Frame| match &frame.body {
             FrameBody::Text(text) => kind_of(text).is_some_and(|kind| self.filter.contains(&kind)),
-            FrameBody::Binary(_) => false,
+            FrameBody::Binary(_) | FrameBody::TooLong { .. } => false,
         };
         Ok(held.into_iter().flatten().filter(|frame| !unwanted(frame)).collect())
     }

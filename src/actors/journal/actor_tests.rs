@@ -164,7 +164,7 @@ async fn frames_become_lines_in_order() {
             bad(3.0, 5, "no JSON object", "hello"),
             bad(4.0, 1_008, "longer than ari.max_frame_bytes", &long[..256]),
             bad(5.0, 7, "no JSON object", " {\"b\": "),
-            bad(6.0, 2, "a binary frame", "\u{fffd}a"),
+            bad(6.0, 2, "no UTF-8", "\u{fffd}a"),
         ]
     );
     let status = bench.status().await;

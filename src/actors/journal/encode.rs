@@ -7,7 +7,8 @@ use crate::ari::entry::{self, BadFrame};
 /// Writes a frame's line: an `event`, or `bad` for what can't be one. Says whether it is an event.
 pub(super) fn frame(out: &mut Vec<u8>, frame: &Frame, max_bytes: usize) -> bool {
     let (bytes, reason) = match &frame.body {
-        FrameBody::Binary(bytes) => (bytes.as_ref(), "a binary frame"),
+        FrameBody::Binary(bytes) => (bytes.as_ref(), "no UTF-8"),
+        FrameBody::TooLong { begin, .. } => (begin.as_ref(), "longer than ari.max_frame_bytes"),
         FrameBody::Text(text) if text.len() > max_bytes => (text.as_bytes(), "longer than ari.max_frame_bytes"),
         FrameBody::Text(text) if !is_braced(text) => (text.as_bytes(), "no JSON object"),
         FrameBody::Text(text) => {
@@ -15,7 +16,7 @@ pub(super) fn frame(out: &mut Vec<u8>, frame: &Frame, max_bytes: usize) -> bool 
             return true;
         }
     };
-    let bad = BadFrame { reason: reason.to_owned(), length: bytes.len(), sample: entry::sample(bytes) };
+    let bad = BadFrame { reason: reason.to_owned(), length: frame.body.came(), sample: entry::sample(bytes) };
     if let Err(error) = entry::write_entry(out, frame.at, "bad", &bad) {
         // Texts and a number can always be written as JSON.
         tracing::error!(%error, "a frame that could not be kept could not be noted");

@@ -191,6 +191,14 @@ impl Service {
         segments.iter().flat_map(|path| std::fs::read(path).unwrap()).collect()
     }
 
+    /// The most memory that it held so far, MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let id = self.process.as_ref().expect("a running service").id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel's line");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
     /// Its log so far.
     pub(crate) fn log_text(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.log()).unwrap_or_default()).into_owned()

@@ -1,0 +1,78 @@
+//! Until when everything was certainly heard in a session, and what is held back until that is known.
+
+use std::cell::{Cell, RefCell};
+
+use super::control::is_for_control;
+use super::outbox::Outbox;
+use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
+use crate::ari::entry::Gap;
+
+/// Until when everything was certainly heard. It moves only once Asterisk is known to send everything; frames that come
+/// earlier are held back, so that the gap before them stands before them in the journal, whatever happens meanwhile.
+pub(super) struct Hearing {
+    pub(super) certain: Cell<f64>,
+    pub(super) everything: Cell<bool>,
+    held: RefCell<Vec<Frame>>,
+    pub(super) held_bytes: Cell<usize>,
+    /// Only what the control hears alone is kept.
+    control: bool,
+}
+
+impl Hearing {
+    pub(super) fn new(now: f64, control: bool) -> Self {
+        Self {
+            certain: Cell::new(now),
+            everything: Cell::new(false),
+            held: RefCell::default(),
+            held_bytes: Cell::new(0),
+            control,
+        }
+    }
+
+    pub(super) fn until(&self, at: f64) {
+        if self.everything.get() {
+            self.certain.set(at);
+        }
+    }
+
+    pub(super) fn keep(&self, outbox: &Outbox, frame: Frame) {
+        if let (true, FrameBody::Text(text)) = (self.control, &frame.body)
+            && !is_for_control(text)
+        {
+            return;
+        }
+        if self.everything.get() {
+            self.certain.set(frame.at);
+            outbox.frame(frame);
+        } else {
+            self.held_bytes.set(self.held_bytes.get() + frame.body.len());
+            self.held.borrow_mut().push(frame);
+        }
+    }
+
+    /// From now on everything is heard: `gap`, if there was one, ends at its moment and goes into the journal, then
+    /// whatever was held back.
+    pub(super) fn begin(&self, outbox: &Outbox, gap: Option<(f64, Gap)>) {
+        if let Some((at, gap)) = gap {
+            outbox.entry_at(at, EntryBody::Gap(gap));
+        }
+        self.held.take().into_iter().for_each(|frame| outbox.frame(frame));
+        self.held_bytes.set(0);
+        self.certain.set(wall_clock());
+        self.everything.set(true);
+    }
+
+    /// The session is over: until when everything was certainly heard, `None` if it gave the journal nothing. What came
+    /// before it was known whether everything comes is kept all the same: the gap before it ends with the handshake,
+    /// and the next one begins there.
+    pub(super) fn end(&self, outbox: &Outbox, gap: Option<Gap>) -> Option<f64> {
+        let certain = self.certain.get();
+        if !self.everything.get() {
+            if self.held.borrow().is_empty() {
+                return None;
+            }
+            self.begin(outbox, gap.map(|gap| (certain, gap)));
+        }
+        Some(certain)
+    }
+}
