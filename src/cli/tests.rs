@@ -128,7 +128,8 @@ fn there_is_a_manual_page_for_each_command() {
     assert!(page("callcenter.1").contains("nothing was started"), "the exit codes are in it");
     for command in Cli::command().get_subcommands() {
         let name = command.get_name();
-        assert!(page("callcenter.1").contains(&format!("callcenter\\-{name}(1)")), "{name}");
+        let escaped = name.replace('-', "\\-");
+        assert!(page("callcenter.1").contains(&format!("callcenter\\-{escaped}(1)")), "{name}");
         assert!(page(&format!("callcenter-{name}.1")).contains(".SH OPTIONS"), "{name}");
     }
     assert_eq!(man::run(&ManArgs { folder: PathBuf::from("/proc/no/such") }), Exit::Failed);
