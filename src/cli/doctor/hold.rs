@@ -1,9 +1,10 @@
 //! Holding the application for a while: the event socket stays open, and each channel that enters goes on in the
 //! dialplan at once, so that no caller waits for doctor.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
@@ -11,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::events::{self, Entered};
 use crate::actors::ari_http::{AriClient, AriHttp, Socket};
 use crate::ari::outcome::Outcome;
-use crate::ari::request::{ChannelAction, ContinueAt, Request};
+use crate::ari::request::{ApplicationAction, ChannelAction, ContinueAt, Request};
 
 /// Connections for continuing channels.
 const CONNECTIONS: usize = 2;
@@ -43,7 +44,7 @@ impl Held {
         let (tell, seen) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
         let (app, guard) = (http.app().to_owned(), guard.to_owned());
-        let holder = Holder { app, guard, client: http.client(CONNECTIONS), socket, tell };
+        let holder = Holder { app, guard, client: Rc::new(http.client(CONNECTIONS)), socket, tell };
         Self { seen, stop, task: actix::spawn(holder.run(stopped)) }
     }
 
@@ -64,7 +65,7 @@ struct Holder {
     app: String,
     /// The variable by which the dialplan sees that the application is held; empty: none.
     guard: String,
-    client: AriClient,
+    client: Rc<AriClient>,
     socket: Socket,
     tell: mpsc::Sender<Seen>,
 }
@@ -77,15 +78,14 @@ impl Holder {
                 _ = pulse.tick(), if !self.guard.is_empty() => self.refresh().await,
                 _ = &mut stopped => break None,
                 message = self.socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => {
-                        if events::replaced(&text, &self.app) {
-                            break Some("another client took the application".to_owned());
-                        }
-                        self.text(&text).await;
-                    }
                     Some(Ok(Message::Close(_))) | None => break Some("Asterisk closed the event socket".to_owned()),
                     Some(Err(error)) => break Some(format!("the event socket failed: {error}")),
-                    Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                    Some(Ok(message)) => if let Some(text) = text_of(&message) {
+                        if events::replaced(text, &self.app) {
+                            break Some("another client took the application".to_owned());
+                        }
+                        self.text(text).await;
+                    },
                 },
             }
         };
@@ -98,16 +98,28 @@ impl Holder {
             // Full when a call was told of before: then nobody asks for this.
             let _ = self.tell.try_send(Seen::End(reason));
         }
-        // Channels that entered before Asterisk saw our close go on as well.
-        let farewell = async {
-            let _ = self.socket.close(None).await;
-            while let Some(Ok(message)) = self.socket.next().await {
-                if let Message::Text(text) = message {
-                    self.text(&text).await;
-                }
+        // Asterisk 22.10.1 can hang when a socket closes while a device state is on its way to it (`connection/session.rs`).
+        let (client, sources) = (self.client.clone(), ApplicationAction::Unsubscribe(vec!["deviceState:".into()]));
+        let quieten = Request::application(self.app.as_str(), sources);
+        let _ = tokio::time::timeout(CLOSE_LIMIT, self.hearing_until(client.ask(&quieten))).await;
+        let _ = self.socket.send(Message::Close(None)).await;
+        let _ = tokio::time::timeout(CLOSE_LIMIT, self.hearing_until(std::future::pending::<()>())).await;
+    }
+
+    /// Channels that enter before Asterisk has seen our close go on as well.
+    async fn hearing_until<T>(&mut self, over: impl Future<Output = T>) {
+        let mut over = std::pin::pin!(over);
+        loop {
+            tokio::select! {
+                _ = &mut over => return,
+                message = self.socket.next() => match message {
+                    Some(Ok(message)) => if let Some(text) = text_of(&message) {
+                        self.text(text).await;
+                    },
+                    Some(Err(_)) | None => return,
+                },
             }
-        };
-        let _ = tokio::time::timeout(CLOSE_LIMIT, farewell).await;
+        }
     }
 
     /// As the service does while it holds the application.
@@ -124,5 +136,14 @@ impl Holder {
         let answer = self.client.ask(&Request::channel(entered.channel.as_str(), go_on)).await;
         // Full when a call was told of before.
         let _ = self.tell.try_send(Seen::Call(entered, answer.outcome));
+    }
+}
+
+/// An event's text: what Asterisk sends as text comes unchecked, as bytes (`ari_http/unchecked.rs`).
+fn text_of(message: &Message) -> Option<&str> {
+    match message {
+        Message::Text(text) => Some(text),
+        Message::Binary(bytes) => std::str::from_utf8(bytes).ok(),
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => None,
     }
 }

@@ -1,13 +1,15 @@
 //! What breaks in the middle of calls: afterwards no call is open that is over, each touched call is
 //! flagged, each gap is a row, and new calls are right.
 
+use std::panic::{catch_unwind, panic_any, resume_unwind};
+
 use super::stage::{answered_record, close, closed_rows, same};
 use crate::kit::asterisk::USER;
 use crate::kit::proxy::Proxy;
 use crate::kit::rows::Call;
 use crate::kit::sipp::Sipp;
 use crate::kit::wait::{self, s};
-use crate::kit::{Asterisk, Service, live};
+use crate::kit::{Asterisk, Service, aloud, live};
 
 /// A talk that ends only when the test ends it.
 const LONG: &str = "talk=600000";
@@ -135,11 +137,28 @@ fn gap_in_the_middle(
     new_calls_are_right(asterisk, service);
 }
 
+/// Asterisk 22.10.1 can hang for good when a socket ends while a device state is on its way to it (seen by a debugger;
+/// `connection/session.rs`). Nothing of ours can prevent that where the link is cut.
+struct AsteriskHangs;
+
 #[test]
 fn the_socket_is_cut_in_the_middle_of_calls() {
     if !live() {
         return;
     }
+    for _ in 0..2 {
+        match catch_unwind(cut_in_the_middle_of_calls) {
+            Ok(()) => return,
+            Err(why) if why.is::<AsteriskHangs>() => {
+                aloud("Asterisk hangs since the socket was cut; once more with a fresh one")
+            }
+            Err(why) => resume_unwind(why),
+        }
+    }
+    cut_in_the_middle_of_calls();
+}
+
+fn cut_in_the_middle_of_calls() {
     let asterisk = Asterisk::start();
     let proxy = Proxy::start(asterisk.ari_port());
     let mut service = Service::at(&format!("http://127.0.0.1:{}/asterisk/ari", proxy.port()));
@@ -147,12 +166,10 @@ fn the_socket_is_cut_in_the_middle_of_calls() {
         proxy.cut();
         service.unready(s(10));
         // Once Asterisk has seen it, Stasis() fails and the dialplan goes straight on to Dial.
-        wait::until("Asterisk to forget the app", s(10), || {
-            match asterisk.rest("GET", "applications/callcenter-app", &[]) {
-                (404, _) => Ok(()),
-                other => Err(other),
-            }
-        });
+        let forgotten = || (asterisk.rest("GET", "applications/callcenter-app", &[]).0 == 404).then_some(());
+        if wait::within(s(10), forgotten).is_none() {
+            panic_any(AsteriskHangs);
+        }
     };
     gap_in_the_middle(&asterisk, &mut service, cut, |service| {
         proxy.mend();
