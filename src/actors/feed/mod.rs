@@ -11,7 +11,7 @@
 //! | a successor -> feed | "hand over": the feed stops, flushes, frees the journal, says so and ends |
 //!
 //! A usual restart overlaps: the successor listens under a second application name, holds what it hears, takes the
-//! journal over, and appends what that doesn't have yet ([`relay`]).
+//! journal over, and appends what that doesn't have yet (`relay`).
 
 mod client;
 mod follower;
