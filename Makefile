@@ -10,7 +10,8 @@ run: ## Runs the service beside your Asterisk (.env or ARI_URL), or the demo whe
 
 test: ## Runs every test; those with a real Asterisk where it can be installed (root on Debian)
 	@scripts/test-setup
-	cargo test --all-features
+	cargo test --all-features -- --skip live::
+	cargo test --all-features --test it -- live:: # apart: phones and Asterisk must not starve beside the tests of load
 
 bench: ## Plays recorded calls over a socket at full speed and reports events a second, memory, latency
 	cargo bench --all-features
