@@ -13,6 +13,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::ServerName;
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -29,11 +30,16 @@ pub use unchecked::Unchecked;
 use crate::config::{Ari, Asterisk, Secret};
 
 /// The event socket. Every message that holds an event comes as a binary one, whatever Asterisk called it: see [`Unchecked`].
-pub type Socket = WebSocketStream<Unchecked<MaybeTlsStream<TcpStream>>>;
+pub type Socket = WebSocketStream<Unchecked<BufReader<MaybeTlsStream<TcpStream>>>>;
 
 /// By how much a frame may exceed `ari.max_frame_bytes` and the socket is kept, bytes: it is read to its end and thrown
 /// away but for a sample. What claims to be longer isn't read: the session ends.
 const READ_BEYOND_BYTES: usize = 64 * 1024 * 1024;
+
+/// What is read of the socket at once, bytes. The WebSocket library asks for little more than the message it is at (it has
+/// room for more only as long as earlier messages are held): under load that would be a call of the kernel for every
+/// three events.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 /// One Asterisk's ARI: addresses, credentials, TLS and limits. Cheap to clone, can be sent to any thread.
 #[derive(Clone)]
@@ -121,7 +127,7 @@ impl AriHttp {
         let limit = Some(self.max_frame_bytes.saturating_add(READ_BEYOND_BYTES));
         let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
         let opening = async {
-            let stream = Unchecked::new(self.stream().await?);
+            let stream = Unchecked::new(BufReader::with_capacity(READ_AHEAD_BYTES, self.stream().await?));
             tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await
         };
         match tokio::time::timeout(self.connect_timeout, Box::pin(opening)).await {
