@@ -1,5 +1,7 @@
 //! Recorded calls over a socket at full speed into the real service, beside a bare loop that only stores: events a
-//! second, processor time, memory, latency. `cargo bench`; `BENCH_SECONDS` says about how long it may take.
+//! second, processor time, memory, latency. `cargo bench`; `BENCH_SECONDS` says about how long it may take, `BENCH_LIVE`
+//! beside how many live calls an event's cost is measured (10,000; 100,000 take some minutes and 20 GB of disk);
+//! `cargo bench --bench throughput -- --live` measures that alone.
 //!
 //! Three processes: this one looks on and measures from outside, a second sends (`--send`), a third is measured:
 //! `callcenter serve` as it is shipped, or the bare loop (`--bare`).
@@ -23,6 +25,8 @@ use sender::Plan;
 const WANTED_RATIO: f64 = 0.5;
 /// Bytes that a live channel may cost.
 const WANTED_BYTES: f64 = 4096.0;
+/// What an event may cost beside many live calls, by what it costs beside a hundred.
+const WANTED_COST: f64 = 1.3;
 /// Events a second of the latency run.
 const PACE: f64 = 5_000.0;
 /// Interleaved rounds.
@@ -33,12 +37,18 @@ fn main() {
     match arguments.peek().map(String::as_str) {
         Some("--send") => sender::main(arguments.skip(1)),
         Some("--bare") => bare::main(arguments.skip(1)),
+        Some("--live") => beside(duration() * 25),
         Some(_) | None => bench(),
     }
 }
 
+/// About how long it may take, seconds.
+fn duration() -> u64 {
+    std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(120)
+}
+
 fn bench() {
-    let seconds: u64 = std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(120);
+    let seconds = duration();
     let calls = (seconds * 50).max(500);
     println!("{calls} recorded calls a round, 1,000 at once, every event stored; {ROUNDS} interleaved rounds");
     let plan = Plan::Full { calls, concurrency: 1_000 };
@@ -67,6 +77,7 @@ fn bench() {
         println!("event to visible at {PACE} events a second, {side:?}: {}", round.latency);
     }
     memory(seconds);
+    beside(seconds * 25);
     if ratio < WANTED_RATIO {
         println!("BELOW the wanted ratio of {WANTED_RATIO}");
     }
@@ -83,6 +94,21 @@ fn memory(seconds: u64) {
         few.channels,
         many.resident / 1_048_576.0,
         many.channels
+    );
+}
+
+/// What an event costs beside a hundred live calls and beside many.
+fn beside(calls: u64) {
+    let many = std::env::var("BENCH_LIVE").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| (measure::beside(100, calls), measure::beside(many, calls))).collect();
+    for ((few, few_channels), (cost, channels)) in &rounds {
+        println!(
+            "processor seconds per 100,000 events: {few:.2} beside {few_channels} live channels, {cost:.2} beside {channels}"
+        );
+    }
+    let ratio = middle(rounds.iter().map(|(few, many)| many.0 / few.0).collect());
+    println!(
+        "an event's cost beside {many} live calls to that beside 100: {ratio:.2} (wanted: {WANTED_COST} at 100,000)"
     );
 }
 

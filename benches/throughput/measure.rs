@@ -10,7 +10,7 @@ use crate::sender::{Plan, Sender, Sent};
 use crate::watch::{Watch, now_ms};
 
 /// How long one run may take.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Between two looks at the database: at full speed, and where latency is measured.
 const LOOK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_micros(300));
 
@@ -59,6 +59,8 @@ struct Run {
     process: Measured,
     watch: Watch,
     http: u16,
+    /// Processor seconds used when so many events had just been seen, and nothing more had been.
+    used: Vec<(i64, f64)>,
     _folder: tempfile::TempDir,
 }
 
@@ -72,7 +74,7 @@ impl Run {
             Side::Service => Measured::service(sender.port, folder.path(), &database, http),
             Side::Bare => Measured::bare(sender.port, &database),
         };
-        Self { sender, process, watch: Watch::new(&database), http, _folder: folder }
+        Self { sender, process, watch: Watch::new(&database), http, used: Vec::new(), _folder: folder }
     }
 
     /// Looks until everything is committed: what was sent, when that was, and the processor time that it took.
@@ -85,6 +87,10 @@ impl Run {
             if self.watch.seen == 0 {
                 before = self.process.cpu();
                 self.process.check();
+            }
+            match self.used.last_mut() {
+                Some((seen, cpu)) if *seen == self.watch.seen => *cpu = self.process.cpu(),
+                _ => self.used.push((self.watch.seen, self.process.cpu())),
             }
             if sent.is_none() {
                 sent = self.sender.sent();
@@ -141,6 +147,19 @@ pub(crate) fn live(calls: u64) -> Live {
     run.finish(false);
     let channels = channels(run.http);
     Live { resident: run.process.memory("VmRSS"), channels }
+}
+
+/// Processor seconds per 100,000 events of calls that come and go while others stand still, and the channels that stand.
+pub(crate) fn beside(standing: u64, calls: u64) -> (f64, f64) {
+    let mut run = Run::start(Side::Service, &Plan::Beside { standing, calls });
+    let (sent, _, _) = run.finish(false);
+    let stood = sent.standing_events.cast_signed();
+    let before = run.used.iter().find(|(seen, _)| *seen == stood).expect("a pause once all calls stood").1;
+    let after = run.used.last().map_or(0.0, |(_, cpu)| *cpu);
+    for (status, calls) in &sent.by_status {
+        assert!(run.watch.statuses().get(status) >= Some(calls), "{status} beside standing calls: fewer than {calls}");
+    }
+    ((after - before) * 100_000.0 / (sent.events - sent.standing_events) as f64, channels(run.http))
 }
 
 /// Live channels, by `/api/v1/system`.

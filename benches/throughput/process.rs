@@ -17,10 +17,10 @@ impl Measured {
         Self(command.stdin(Stdio::null()).spawn().unwrap())
     }
 
-    /// The service as it is shipped, but that no event is filtered.
+    /// The service as it is shipped, but that no event is filtered, and that the journal may keep what 100,000 live calls hold.
     pub(crate) fn service(port: u16, folder: &Path, database: &Path, http: u16) -> Self {
         let config = folder.join("bench.toml");
-        std::fs::write(&config, "[ari]\nevent_filter = []\n").unwrap();
+        std::fs::write(&config, "[ari]\nevent_filter = []\n[journal]\nmax_bytes = 17179869184\n").unwrap();
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_callcenter"));
         command

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// How long the service may need to prepare itself after the handshake.
 const SETTLE: Duration = Duration::from_millis(1_500);
+/// How long nothing is sent once calls stand still, so that all their events are committed before.
+const PAUSE: Duration = Duration::from_secs(10);
 /// How long the socket stays open after the last event.
 const HOLD: Duration = Duration::from_secs(120);
 
@@ -24,12 +26,16 @@ pub(crate) enum Plan {
     Paced { rate: f64, seconds: u64 },
     /// So many calls are begun, and live on.
     Open { calls: usize },
+    /// At full speed, while so many other calls stand still.
+    Beside { standing: u64, calls: u64 },
 }
 
 /// What was sent.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Sent {
     pub(crate) events: u64,
+    /// How many of them, the first, were of calls that stand still.
+    pub(crate) standing_events: u64,
     pub(crate) by_status: BTreeMap<String, u64>,
     /// Milliseconds since 1970.
     pub(crate) first_at: i64,
@@ -51,6 +57,9 @@ impl Plan {
                 leave_open: true,
                 ..plan
             },
+            Self::Beside { standing, calls } => {
+                LoadPlan { calls, standing, pause: PAUSE, pace: Pace::FullSpeed { concurrency: 100 }, ..plan }
+            }
         }
     }
 }
@@ -66,7 +75,12 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) {
             if with_rest { serve(listener, plan.load()).await } else { serve_once(listener, plan.load()).await };
         let session = session.unwrap();
         let report = &session.report;
-        say(&Sent { events: report.events, by_status: report.by_status.clone(), first_at: report.first_at });
+        say(&Sent {
+            events: report.events,
+            standing_events: report.standing_events,
+            by_status: report.by_status.clone(),
+            first_at: report.first_at,
+        });
         session.hold(HOLD).await;
     });
 }

@@ -61,6 +61,10 @@ pub struct LoadPlan {
     pub settle: Duration,
     /// Nothing more is sent once the last call has begun: what lives then stays open.
     pub leave_open: bool,
+    /// So many calls are begun first, beside `calls`; each stands still at its longest pause and isn't ended.
+    pub standing: u64,
+    /// How long nothing is sent once they stand.
+    pub pause: Duration,
 }
 
 impl Default for LoadPlan {
@@ -76,6 +80,8 @@ impl Default for LoadPlan {
             seed: 1,
             settle: Duration::ZERO,
             leave_open: false,
+            standing: 0,
+            pause: Duration::ZERO,
         }
     }
 }
@@ -87,9 +93,11 @@ pub struct LoadReport {
     pub calls: u64,
     /// Frames.
     pub events: u64,
+    /// How many of them were of calls that stand still.
+    pub standing_events: u64,
     /// Their text, bytes.
     pub bytes: u64,
-    /// Rows that `calls` must hold afterwards, by status.
+    /// Rows that `calls` must hold afterwards, by status, but for calls that stand still.
     pub by_status: BTreeMap<String, u64>,
     /// When the first frame was sent, milliseconds since 1970.
     pub first_at: i64,
@@ -140,7 +148,7 @@ impl LoadStream {
         };
         let now = now_ms();
         let start = match plan.pace {
-            Pace::FullSpeed { .. } => now - (gap * plan.calls as f64 + length) as i64,
+            Pace::FullSpeed { .. } => now - (gap * (plan.standing + plan.calls) as f64 + 2.0 * length) as i64,
             Pace::EventsPerSecond(_) => now,
         };
         let rng = StdRng::seed_from_u64(plan.seed);
@@ -159,6 +167,11 @@ impl LoadStream {
         })
     }
 
+    /// Whether all calls that are to stand still do so, and no other has begun.
+    fn all_stand(&self) -> bool {
+        self.plan.standing > 0 && self.begun == self.plan.standing && self.due.is_empty()
+    }
+
     /// What was rendered so far.
     pub fn report(&self) -> &LoadReport {
         &self.report
@@ -167,10 +180,12 @@ impl LoadStream {
     /// The next event: when it is due in call time (milliseconds since 1970), and its text. `None` at the end.
     pub fn next_event(&mut self) -> Option<(i64, String)> {
         loop {
-            if self.plan.leave_open && self.begun == self.plan.calls {
+            if self.plan.leave_open && self.begun == self.plan.standing + self.plan.calls {
                 return None;
             }
-            let arrival = (self.begun < self.plan.calls).then(|| self.start + (self.gap * self.begun as f64) as i64);
+            let all_stand_first = self.begun == self.plan.standing && !self.due.is_empty();
+            let more = self.begun < self.plan.standing + self.plan.calls && !all_stand_first;
+            let arrival = more.then(|| self.start + (self.gap * self.begun as f64) as i64);
             match (self.due.peek(), arrival) {
                 (Some(Reverse((at, _))), Some(begin)) if *at <= begin => {}
                 (_, Some(begin)) => {
@@ -199,7 +214,8 @@ impl LoadStream {
         let cast = Cast::choose(&template, direction, &people, &HashSet::new(), &mut self.rng);
         let clock = CallClock { start: at, stretch: 1.0, speed: 1.0, waits: Vec::new() };
         let instance = Instance::new(template, clock, cast, &self.plan.app, &mut self.numbering, &mut self.rng);
-        for row in instance.expected() {
+        let ends = self.begun > self.plan.standing;
+        for row in instance.expected().into_iter().filter(|_| ends) {
             *self.report.by_status.entry(row.status).or_default() += 1;
         }
         self.due.push(Reverse((instance.due(0), self.begun)));
@@ -218,6 +234,11 @@ impl LoadStream {
             instance.render(index, &self.plan.app, &mut text);
             text
         });
+        let stands = key <= self.plan.standing;
+        self.report.standing_events += u64::from(stands && text.is_some());
+        if stands && *next == instance.template.longest_pause() {
+            return text;
+        }
         if *next < instance.template.events.len() {
             self.due.push(Reverse((instance.due(*next), key)));
         } else {
@@ -255,19 +276,21 @@ pub struct LoadSession {
 impl LoadSession {
     /// Keeps the socket open (pings are answered) until the client ends it, at most for `limit`.
     pub async fn hold(mut self, limit: Duration) {
-        let until_end = async {
-            // Reading answers pings; the answer goes out with the flush.
-            while let Some(Ok(message)) = self.socket.next().await {
-                let flushed = self.socket.flush().await;
-                if message.is_close() || flushed.is_err() {
-                    break;
-                }
-            }
-        };
         // Running into the limit is one of the two ends.
-        let _ = tokio::time::timeout(limit, until_end).await;
+        let _ = tokio::time::timeout(limit, answer_pings(&mut self.socket)).await;
         if let Some(rest) = self.rest.take() {
             rest.forwarder.abort();
+        }
+    }
+}
+
+/// Until the client ends it.
+async fn answer_pings(socket: &mut WebSocketStream<TcpStream>) {
+    // Reading answers pings; the answer goes out with the flush.
+    while let Some(Ok(message)) = socket.next().await {
+        let flushed = socket.flush().await;
+        if message.is_close() || flushed.is_err() {
+            break;
         }
     }
 }
@@ -371,6 +394,11 @@ async fn send(
             tokio::time::sleep(Duration::from_millis(u64::try_from(early).unwrap_or(0))).await;
         }
         socket.feed(Message::text(text)).await.map_err(|e| failed(&e))?;
+        if stream.all_stand() {
+            socket.flush().await.map_err(|e| failed(&e))?;
+            // Running into the limit is how it ends.
+            let _ = tokio::time::timeout(stream.plan.pause, answer_pings(&mut socket)).await;
+        }
         if stream.report.events.is_multiple_of(LOOK_EVERY) {
             match socket.next().now_or_never() {
                 Some(Some(Ok(Message::Close(_))) | None) => {

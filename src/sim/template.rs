@@ -106,6 +106,12 @@ pub(super) struct Template {
 }
 
 impl Template {
+    /// The event before which nothing happens for longest, by its place; never the first.
+    pub(super) fn longest_pause(&self) -> usize {
+        let pauses = self.events.windows(2).map(|pair| pair[1].at - pair[0].at);
+        pauses.enumerate().max_by_key(|(_, pause)| *pause).map_or(1, |(before, _)| before + 1)
+    }
+
     /// Prepares one cut call.
     ///
     /// # Errors

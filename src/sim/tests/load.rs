@@ -136,3 +136,27 @@ async fn a_plan_that_makes_no_sense_is_refused() {
         assert!(serve_once(listener, LoadPlan { pace, ..LoadPlan::default() }).await.is_err());
     }
 }
+
+#[test]
+fn calls_that_stand_come_first_and_never_end_the_others_do() {
+    let plan = LoadPlan { calls: 20, standing: 30, pace: Pace::FullSpeed { concurrency: 10 }, ..LoadPlan::default() };
+    let mut stream = LoadStream::new(plan).unwrap();
+    let mut events = Vec::new();
+    while let Some((_, text)) = stream.next_event() {
+        events.push(serde_json::from_str::<Value>(&text).unwrap());
+    }
+    let report = stream.report();
+    assert_eq!((report.events, report.calls, report.most_live), (events.len() as u64, 20, report.most_live.max(31)));
+    assert_eq!(report.by_status.values().sum::<u64>(), 20);
+    let (standing, others) = events.split_at(usize::try_from(report.standing_events).unwrap());
+    let ids = |events: &[Value], kind: &str| -> HashSet<String> {
+        let of_kind = events.iter().filter(|e| e["type"] == kind);
+        of_kind.map(|e| e["channel"]["id"].as_str().unwrap().to_owned()).collect()
+    };
+    // A ringing phone that was given up before the pause has ended; the caller's channel never has.
+    let (stood, ended) = (ids(standing, "ChannelCreated"), ids(standing, "ChannelDestroyed"));
+    assert!(stood.len() >= ended.len() + 30, "{} of {} ended", ended.len(), stood.len());
+    let (came, went) = (ids(others, "ChannelCreated"), ids(others, "ChannelDestroyed"));
+    assert_eq!(came, went);
+    assert!(!came.is_empty() && came.is_disjoint(&stood));
+}
