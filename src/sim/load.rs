@@ -65,6 +65,9 @@ pub struct LoadPlan {
     pub standing: u64,
     /// How long nothing is sent once they stand.
     pub pause: Duration,
+    /// At full speed: so many frames a second at most, on average. Without it the socket alone decides, which takes what a
+    /// journal takes: a long run overtakes the database.
+    pub at_most: Option<u32>,
 }
 
 impl Default for LoadPlan {
@@ -82,6 +85,7 @@ impl Default for LoadPlan {
             leave_open: false,
             standing: 0,
             pause: Duration::ZERO,
+            at_most: None,
         }
     }
 }
@@ -400,6 +404,10 @@ async fn send(
             let _ = tokio::time::timeout(stream.plan.pause, answer_pings(&mut socket)).await;
         }
         if stream.report.events.is_multiple_of(LOOK_EVERY) {
+            if let Some(rate) = stream.plan.at_most {
+                let due = Duration::from_secs_f64(stream.report.events as f64 / f64::from(rate.max(1)));
+                tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+            }
             match socket.next().now_or_never() {
                 Some(Some(Ok(Message::Close(_))) | None) => {
                     return Err(SimError::Socket("the client closed it before the end".to_owned()));

@@ -22,6 +22,7 @@ mod record;
 mod replay;
 mod signals;
 mod sim_load;
+mod soak;
 mod stuck;
 mod style;
 mod tls;

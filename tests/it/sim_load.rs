@@ -18,10 +18,15 @@ const USER: [(&str, &str); 3] =
 const QUIET: &str = "[calls]\ntombstone_s = 60\n";
 
 pub(crate) fn beside(url: &str) -> Service {
+    beside_with(url, QUIET, "info")
+}
+
+/// With a configuration and a level of the log of one's own.
+pub(crate) fn beside_with(url: &str, config: &str, level: &str) -> Service {
     let mut environment = vec![("ARI_URL", url)];
     environment.extend(USER);
-    environment.push(("RUST_LOG", "info"));
-    Service::with(QUIET, &environment)
+    environment.push(("RUST_LOG", level));
+    Service::with(config, &environment)
 }
 
 /// Ten times as many with `SOAK=1`.

@@ -193,10 +193,19 @@ impl Service {
 
     /// The most memory that it held so far, MiB.
     pub(crate) fn peak_mib(&self) -> u64 {
+        self.memory_kib("VmHWM:") / 1024
+    }
+
+    /// The memory that it holds now, MiB.
+    pub(crate) fn resident_mib(&self) -> f64 {
+        self.memory_kib("VmRSS:") as f64 / 1024.0
+    }
+
+    fn memory_kib(&self, name: &str) -> u64 {
         let id = self.process.as_ref().expect("a running service").id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel's line");
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel's line");
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Its log so far.
