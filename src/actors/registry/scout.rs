@@ -28,6 +28,9 @@ use crate::call::{ChanKind, Leg};
 static WORDS: LazyLock<[Finder<'static>; 4]> =
     LazyLock::new(|| ["StasisStart", "StasisEnd", "ChannelDestroyed", "\"snapshot\""].map(Finder::new));
 
+/// A channel by its id, and whether it begins (true) or ends to wait in the application.
+type Heard = (String, bool);
+
 /// How far ahead was read.
 #[derive(Default)]
 pub(super) struct Scout {
@@ -91,8 +94,8 @@ impl Registry {
         }
     }
 
-    /// The next stretch from there: where it ends, and who begins (true) or ends to wait in it.
-    fn read_ahead(&mut self, from: u64) -> Result<Option<(u64, Vec<(String, bool)>)>, JournalError> {
+    /// The next stretch from there: where it ends, and who comes and goes in it.
+    fn read_ahead(&mut self, from: u64) -> Result<Option<(u64, Vec<Heard>)>, JournalError> {
         let mut source = match self.scout.source.take() {
             Some((source, position)) if position == from => source,
             Some(_) | None => match self.setup.source.at(from)? {
@@ -154,15 +157,16 @@ impl Registry {
             // What stands before the place where it was heard to wait says nothing of that. Of what is live the call actor
             // asks from now on.
             let later = self.scout.callers.get(&*id).is_some_and(|(from, _)| self.position > *from);
-            if if waits { live } else { later } {
+            let no_more = if waits { live } else { later };
+            if no_more {
                 self.ask_no_more(&id, ctx);
             }
         }
     }
 }
 
-/// The channels that wait in the application (true), or do so no longer, by this line of the journal.
-fn callers(line: &[u8], app: &str) -> Vec<(String, bool)> {
+/// The channels that wait in the application, or do so no longer, by this line of the journal.
+fn callers(line: &[u8], app: &str) -> Vec<Heard> {
     if WORDS.iter().all(|word| word.find(line).is_none()) {
         return Vec::new();
     }
