@@ -151,22 +151,22 @@ mod tests {
             bench.fake.server.broken.set(Some(("continue", status)));
             let asking = bench.ask("1.1");
             let reply = format!("reply {word}");
-            bench.kept.until("it is tried again", |kept| kept.count(&reply) == 2).await;
+            bench.kept.until("it is tried again", |kept| kept.count(&reply) >= 2).await;
             bench.fake.server.broken.set(None);
             ends(asking).await;
         }
-        assert_eq!((bench.fake.seen(CONTINUE), bench.kept.count("command")), (9, 9));
+        assert_eq!((bench.fake.seen(CONTINUE), bench.kept.count("reply done")), (bench.kept.count("command"), 3));
         ends(bench.ask("gone")).await;
         assert_eq!(bench.fake.seen("POST /ari/channels/gone/continue"), 1, "who is gone is asked for no more");
     }
 
     #[actix::test]
     async fn a_full_queue_is_on_record_and_tried_again() {
-        let bench = bench(|ari| (ari.max_in_flight, ari.queue_limit) = (1, 0)).await;
+        let bench = bench(|ari| (ari.max_in_flight, ari.queue_limit, ari.request_timeout_ms) = (1, 0, 10_000)).await;
         bench.occupy().await;
         let asking = bench.ask("1.1");
-        bench.kept.until("it is refused twice", |kept| kept.count("reply queue_full") == 2).await;
-        assert_eq!(bench.kept.count("command POST /channels/1.1/continue by rule:default"), 2);
+        bench.kept.until("it is refused twice", |kept| kept.count("reply queue_full") >= 2).await;
+        assert!(bench.kept.count("command POST /channels/1.1/continue by rule:default") >= 2);
         assert_eq!(bench.fake.seen(CONTINUE), 0);
         bench.fake.server.release.notify_one();
         ends(asking).await;
@@ -180,7 +180,6 @@ mod tests {
         // The second waits at least as long as a request may take: either it has expired, or the third has behind it.
         let asking = [bench.ask("slow2"), bench.ask("1.1")];
         bench.kept.until("one has expired", |kept| kept.count("reply expired") >= 1).await;
-        bench.fake.server.broken.set(None);
         let release = bench.fake.server.clone();
         let releasing = actix::spawn(async move {
             loop {
@@ -192,6 +191,7 @@ mod tests {
             ends(asking).await;
         }
         releasing.abort();
+        assert_eq!(bench.kept.count("reply done"), 2, "{:?}", bench.kept.lines);
         assert_eq!(bench.kept.count("command"), bench.kept.count("reply"), "{:?}", bench.kept.lines);
     }
 
@@ -209,7 +209,7 @@ mod tests {
 
     #[actix::test]
     async fn what_waited_in_a_command_actor_that_failed_is_asked_of_the_next_one() {
-        let bench = bench(|ari| ari.max_in_flight = 1).await;
+        let bench = bench(|ari| (ari.max_in_flight, ari.request_timeout_ms) = (1, 10_000)).await;
         bench.occupy().await;
         let asking = [bench.ask("1.1"), bench.ask("1.2")];
         let failing = bench.commands.get();

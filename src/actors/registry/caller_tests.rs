@@ -109,12 +109,13 @@ async fn a_caller_is_asked_for_until_he_has_left_and_no_longer() {
         bench.until_asked("1.1", 2).await;
         bench.hear("1.1", &[end]);
         bench.hear("2.1", &["StasisStart"]);
+        bench.until_asked("2.1", 1).await;
+        let before = bench.asked("1.1");
         // The pauses of both are the same, so the first would have been asked for by then.
         bench.until_asked("2.1", 3).await;
-        assert_eq!(bench.asked("1.1"), 2, "{room} {end}");
         bench.fake.server.broken.set(None);
         bench.kept.until("the other is sent on", |kept| kept.count("reply done") == 1).await;
-        assert_eq!((bench.asked("1.1"), bench.asked("2.1")), (2, 4), "{room} {end}");
+        assert_eq!(bench.asked("1.1"), before, "{room} {end}");
         let batches = bench.registry.send(RegistryStatus).await.unwrap().batches;
         assert_eq!(batches > 1, room, "{batches} batches are under way");
     }
@@ -140,8 +141,8 @@ async fn a_channel_whose_logic_failed_is_sent_on_also_when_it_enters_again() {
     bench.fake.server.broken.set(None);
     bench.hear("1.1", &["StasisStart"]);
     bench.kept.until("it is sent on", |kept| kept.count("reply done") == 1).await;
-    assert_eq!(bench.asked("1.1"), 3);
+    let before = bench.asked("1.1");
     bench.hear("1.1", &["StasisEnd", "StasisStart"]);
     bench.kept.until("it is sent on again", |kept| kept.count("reply done") == 2).await;
-    assert_eq!(bench.asked("1.1"), 4);
+    assert_eq!(bench.asked("1.1"), before + 1);
 }
