@@ -291,12 +291,6 @@ impl Core {
             && let Ok(snapshot) = serde_json::from_str::<Snapshot<'_>>(raw.get())
         {
             let _ = self.graph.snapshot(&snapshot, at, self.position);
-        } else if let Some(reply) = &line.reply {
-            self.graph.reply(&reply.id, &reply.outcome, at);
-        } else if let Some(command) = &line.command
-            && let Some(about) = &command.about
-        {
-            self.graph.asked(&command.id, about);
         }
         self.settle();
     }

@@ -1,8 +1,8 @@
 //! The actor that asks Asterisk: requests about one channel or bridge in order, others side by side up to a limit.
 //!
 //! Life of a request: refused when too many wait (`queue_full`) -> waits for its turn (`expired` when that takes longer
-//! than a request may) -> is put into the journal if it changes something -> is sent -> its reply goes into the
-//! journal -> the asker gets the outcome. A journal that can't take it holds up no caller: the request is sent, and the
+//! than a request may) -> is put into the journal if it changes something -> is sent, unless it was refused or has
+//! expired -> its reply goes into the journal -> the asker gets the outcome. A journal that can't take it holds up no caller: the request is sent, and the
 //! log and the health say that it is not on record.
 
 mod lanes;
@@ -36,7 +36,7 @@ use transport::Transport;
 const JOURNAL_LIMIT: Duration = Duration::from_secs(1);
 
 /// Ask Asterisk. The answer always comes: each wait on the way has a limit.
-#[derive(Debug, Message)]
+#[derive(Clone, Debug, Message)]
 #[rtype(result = "Answer")]
 pub struct Ask {
     /// What.
@@ -151,39 +151,48 @@ impl AriCommand {
         let limit = Duration::from_millis(self.setup.ari.request_timeout_ms);
         while let Some((subject, job)) = self.lanes.next() {
             let waited = job.since.elapsed();
-            if waited > limit {
-                self.count(&job.request, &Answer::without_asterisk(Outcome::Expired, waited));
-                self.lanes.done(subject.as_ref());
-                // Nobody may be waiting any more: then there is nobody to tell.
-                let _ = job.answer.send(Answer::without_asterisk(Outcome::Expired, waited));
-                continue;
-            }
-            let Job { request, who, answer, .. } = job;
-            let work = Work {
-                transport: self.transport.clone(),
-                journal: self.setup.journal.clone(),
-                id: self.ids.next(),
-                request: request.clone(),
-                who,
-            };
-            // A task of its own: whatever goes wrong in one request, even a panic, ends that request only.
-            let task = actix::spawn(Box::pin(work.run())).into_actor(self);
-            ctx.spawn(task.map(move |result, actor, ctx| {
-                let (result, recorded) = result.unwrap_or_else(|error| {
-                    error!(node = %actor.setup.node, "a request failed inside: {error}");
-                    let failed = Outcome::Unreachable("the request failed inside the program".into());
-                    (Answer::without_asterisk(failed, Duration::ZERO), true)
-                });
-                actor.view.unrecorded += u64::from(!recorded);
-                actor.count(&request, &result);
+            let unsent = (waited > limit).then(|| Answer::without_asterisk(Outcome::Expired, waited));
+            self.work(job, unsent, ctx, move |actor, ctx| {
                 actor.lanes.done(subject.as_ref());
-                let _ = answer.send(result);
                 actor.turn(ctx);
-            }));
+            });
         }
         if self.stopping && self.lanes.in_flight() == 0 {
             ctx.stop();
         }
+    }
+
+    /// Does a job and tells its asker; one that has its answer already is only put on record.
+    fn work(
+        &mut self,
+        job: Job,
+        unsent: Option<Answer>,
+        ctx: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+    ) {
+        let Job { request, who, answer, .. } = job;
+        let work = Work {
+            transport: self.transport.clone(),
+            journal: self.setup.journal.clone(),
+            id: self.ids.next(),
+            request: request.clone(),
+            who,
+            unsent,
+        };
+        // A task of its own: whatever goes wrong in one request, even a panic, ends that request only.
+        let task = actix::spawn(Box::pin(work.run())).into_actor(self);
+        ctx.spawn(task.map(move |result, actor, ctx| {
+            let (result, recorded) = result.unwrap_or_else(|error| {
+                error!(node = %actor.setup.node, "a request failed inside: {error}");
+                let failed = Outcome::Unreachable("the request failed inside the program".into());
+                (Answer::without_asterisk(failed, Duration::ZERO), true)
+            });
+            actor.view.unrecorded += u64::from(!recorded);
+            actor.count(&request, &result);
+            // Nobody may be waiting any more: then there is nobody to tell.
+            let _ = answer.send(result);
+            then(actor, ctx);
+        }));
     }
 
     fn count(&mut self, request: &Request, answer: &Answer) {
@@ -258,12 +267,11 @@ impl Handler<Ask> for AriCommand {
         }
         let subject = request.about();
         let job = Job { request, who, since: Instant::now(), answer };
-        if let Err(job) = self.lanes.push(subject, job) {
-            let full = refusal(Outcome::QueueFull);
-            self.count(&job.request, &full);
-            return Box::pin(std::future::ready(full));
+        match self.lanes.push(subject, job) {
+            Ok(()) => self.turn(ctx),
+            // Such jobs hold no place: they are as many as askers, each of which waits for the answer.
+            Err(job) => self.work(job, Some(refusal(Outcome::QueueFull)), ctx, |_, _| {}),
         }
-        self.turn(ctx);
         let gone = stopped();
         Box::pin(async move { receive.await.unwrap_or(gone) })
     }
@@ -300,19 +308,28 @@ struct Work {
     id: String,
     request: Request,
     who: String,
+    /// The answer, if it is not sent.
+    unsent: Option<Answer>,
 }
 
 impl Work {
     /// The answer, and whether everything that had to be is on record.
     async fn run(self) -> (Answer, bool) {
         if !self.request.changes_something() {
-            return (self.transport.ask(&self.request, &self.id).await, true);
+            return (self.ask().await, true);
         }
         let command = self.request.to_command(self.id.as_str(), self.who.as_str());
         let before = self.record(EntryBody::Command(command)).await;
-        let answer = self.transport.ask(&self.request, &self.id).await;
+        let answer = self.ask().await;
         let after = self.record(EntryBody::Reply(audit::reply(self.id.clone(), &answer))).await;
         (answer, before && after)
+    }
+
+    async fn ask(&self) -> Answer {
+        match &self.unsent {
+            Some(answer) => answer.clone(),
+            None => self.transport.ask(&self.request, &self.id).await,
+        }
     }
 
     async fn record(&self, entry: EntryBody) -> bool {

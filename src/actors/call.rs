@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use tracing::{debug, warn};
+use tracing::debug;
 
-use super::ari_command::{AriCommand, Ask as AriAsk};
+use super::ari_command::AriCommand;
+use super::asking::ask_until_final;
 use super::batch::Slot;
 use super::link::Link;
 use super::registry::{CallExited, Registry};
-use crate::ari::request::{ChannelAction, ContinueAt, Request};
 use crate::call::{Ask, ChanKey, Effect, Input, Leg};
 use crate::model::Timestamp;
-use crate::routing::Step;
 
 /// What happened to a channel in one stretch of the journal.
 #[derive(Message)]
@@ -24,6 +23,11 @@ pub struct Inputs {
     pub slot: Arc<Slot>,
     /// Whether this is new: requests are sent only then, never while the past is rebuilt or replayed.
     pub live: bool,
+}
+
+/// Whether a channel waits in the application after these; none if they say nothing of it.
+pub(super) fn waits_after(inputs: &[(Timestamp, Input)]) -> Option<bool> {
+    inputs.iter().rev().find_map(|(_, input)| input.waits())
 }
 
 /// The channel has ended a while ago; its actor has nothing more to do.
@@ -41,6 +45,10 @@ pub struct CallActor {
     leg: Leg,
     registry: Addr<Registry>,
     commands: Option<Link<AriCommand>>,
+    /// Whether the channel waits in the application, as far as was told, also when its leg failed at that.
+    waits: bool,
+    /// What is being asked, over and over.
+    asking: Option<SpawnHandle>,
 }
 
 impl CallActor {
@@ -52,18 +60,19 @@ impl CallActor {
         registry: Addr<Registry>,
         commands: Option<Link<AriCommand>>,
     ) -> Self {
-        Self { key, id, leg, registry, commands }
+        Self { key, id, leg, registry, commands, waits: false, asking: None }
     }
 
-    fn ask(&self, ask: Ask) {
-        let Some(commands) = &self.commands else { return };
-        let request = match ask.step {
-            Step::Continue => Request::channel(&*self.id, ChannelAction::Continue(ContinueAt::default())),
-        };
-        let message = AriAsk { request, who: format!("rule:{}", ask.rule) };
-        // The reply reaches this leg through the journal, as an input in order; here only the sending matters.
-        if let Err(error) = commands.get().try_send(message) {
-            warn!(channel = %self.id, %error, "a request could not be handed over");
+    fn ask(&mut self, asks: Vec<Ask>, ctx: &mut Context<Self>) {
+        let Some(commands) = self.commands.clone() else { return };
+        self.ask_no_more(ctx);
+        debug!(channel = %self.id, ?asks, "asks");
+        self.asking = Some(ctx.spawn(ask_until_final(commands, self.id.clone(), asks).into_actor(self)));
+    }
+
+    fn ask_no_more(&mut self, ctx: &mut Context<Self>) {
+        if let Some(asking) = self.asking.take() {
+            ctx.cancel_future(asking);
         }
     }
 }
@@ -76,37 +85,38 @@ impl Actor for CallActor {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        let panicked = std::thread::panicking();
-        if panicked {
-            // The caller must not wait for logic that is no more.
-            if let Some(ask) = self.leg.fallback() {
-                self.ask(ask);
-            }
-        }
-        self.registry.do_send(CallExited { key: self.key, panicked });
+        // The caller must not wait for logic that is no more: the registry asks from now on.
+        self.registry.do_send(CallExited { key: self.key, panicked: std::thread::panicking(), waits: self.waits });
     }
 }
 
 impl Handler<Inputs> for CallActor {
     type Result = ();
 
-    fn handle(&mut self, message: Inputs, _: &mut Self::Context) {
+    fn handle(&mut self, message: Inputs, ctx: &mut Self::Context) {
+        self.waits = waits_after(&message.inputs).unwrap_or(self.waits);
         let mut effects = Vec::with_capacity(message.inputs.len());
+        let mut facts = Vec::with_capacity(message.inputs.len());
+        let mut asks = Vec::new();
         for (at, input) in message.inputs {
             self.leg.step(at, input, &mut effects);
-        }
-        let mut facts = Vec::with_capacity(effects.len());
-        for effect in effects {
-            match effect {
-                Effect::Fact(at, fact) => facts.push((self.key, at, fact)),
-                Effect::Ask(ask) if message.live => {
-                    debug!(channel = %self.id, step = ?ask.step, rule = ask.rule, "asks");
-                    self.ask(ask);
+            let mut anew = Vec::new();
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Fact(at, fact) => facts.push((self.key, at, fact)),
+                    Effect::Ask(ask) => anew.push(ask),
                 }
-                Effect::Ask(_) => {}
+            }
+            if !anew.is_empty() {
+                asks = anew;
             }
         }
         message.slot.add(facts);
+        if !self.waits {
+            self.ask_no_more(ctx);
+        } else if message.live && !asks.is_empty() {
+            self.ask(asks, ctx);
+        }
     }
 }
 

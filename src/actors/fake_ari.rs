@@ -64,6 +64,8 @@ pub(super) struct Server {
     /// Ends each event socket that is open, without a close frame.
     pub(super) cut: Notify,
     pub(super) version: RefCell<String>,
+    /// Requests that hold this word are answered with this status.
+    pub(super) broken: Cell<Option<(&'static str, u16)>>,
 }
 
 pub(super) struct FakeAri {
@@ -75,11 +77,15 @@ const PASSWORD: &str = "sesame";
 
 impl FakeAri {
     pub(super) async fn start(scripts: Vec<Script>) -> Self {
+        Self::start_at(0, scripts).await
+    }
+
+    pub(super) async fn start_at(port: u16, scripts: Vec<Script>) -> Self {
         let server = Rc::new(Server { scripts: RefCell::new(scripts.into()), ..Server::default() });
         server.version.replace("22.10.1".into());
         server.everything.set(true);
         server.app_held.set(true);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let accepting = server.clone();
         actix::spawn(async move {
@@ -254,6 +260,9 @@ async fn answer(server: &Server, request: &str) -> (u16, Value) {
     server.requests.borrow_mut().push(request.to_owned());
     if request.contains("slow") {
         server.release.notified().await;
+    }
+    if let Some((_, status)) = server.broken.get().filter(|(word, _)| request.contains(word)) {
+        return (status, json!({"message": "Broken"}));
     }
     let all = |on: bool, topic: &str| if on { json!([format!("__AST_{topic}_ALL_TOPIC")]) } else { json!([]) };
     match request {

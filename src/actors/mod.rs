@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod ari_command;
 pub mod ari_http;
 pub mod ari_socket;
+mod asking;
 mod audit;
 pub mod backoff;
 pub mod batch;

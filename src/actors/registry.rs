@@ -5,6 +5,8 @@
 //! not bring back is asked of the database (`border.rs`).
 
 mod border;
+#[cfg(test)]
+mod caller_tests;
 mod entries;
 mod flow;
 mod scout;
@@ -116,6 +118,8 @@ pub struct CallExited {
     pub key: ChanKey,
     /// Whether by a panic.
     pub panicked: bool,
+    /// Whether its channel waits in the application.
+    pub waits: bool,
 }
 
 /// Read on.
@@ -189,7 +193,7 @@ impl Registry {
             return self.look_ahead(ctx);
         }
         if self.is_behind() {
-            self.serve_ahead();
+            self.serve_ahead(ctx);
         }
         if !self.worth_a_batch(ctx) {
             return;
@@ -325,6 +329,7 @@ impl Registry {
         for (key, at, input) in out.inputs {
             self.inputs.entry(key).or_default().push((at, input));
         }
+        self.hear_of_callers(live, ctx);
         for (key, inputs) in self.inputs.drain() {
             let Some(actor) = self.actors.get(&key) else { continue };
             let message = Inputs { inputs, slot: slot.clone(), live };
@@ -428,7 +433,8 @@ impl Handler<CallExited> for Registry {
         }
         self.view.call_panics += 1;
         self.actors.remove(&exited.key);
-        let id = self.ids.remove(&exited.key);
+        // Kept until the channel is forgotten: it may enter the application again.
+        let id = self.ids.get(&exited.key).cloned();
         error!(
             node = %self.setup.stream.node, channel = id.as_deref().unwrap_or("?"),
             "the logic of one call failed; the call is closed and marked, all others go on"
@@ -437,6 +443,9 @@ impl Handler<CallExited> for Registry {
         let mut entries = Entries::new(bytes::Bytes::new());
         entries.fact(exited.key, at, Fact::Broken);
         self.ship(entries, false, false, ctx);
+        if let Some(id) = id.filter(|_| exited.waits) {
+            self.ask_for(&id, self.position, ctx);
+        }
     }
 }
 

@@ -97,6 +97,16 @@ impl Outcome {
         matches!(self, Self::Done { .. })
     }
 
+    /// Whether asking again can change nothing: it is done, or what it was about is no longer where it could be done.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Gone(_) | Self::NotInStasis)
+    }
+
+    /// Whether Asterisk said nothing, or only that it says nothing now.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::TimedOut | Self::Unavailable)
+    }
+
     /// The body of what was done; `None` for any other outcome.
     pub fn body(&self) -> Option<&Bytes> {
         match self {

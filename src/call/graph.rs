@@ -35,9 +35,6 @@ impl Default for GraphLimits {
     }
 }
 
-/// Requests whose reply is awaited, at most; an older one is given up.
-const MAX_ASKED: usize = 4_096;
-
 /// What one journal entry led to.
 #[derive(Debug, Default)]
 pub struct Out {
@@ -111,7 +108,6 @@ pub struct Graph {
     pub(super) births: VecDeque<(u64, ChanKey)>,
     /// Of channels that met older ones in a bridge: the birth of the oldest. To rebuild their talk that one is needed.
     pub(super) needs: FxHashMap<ChanKey, u64>,
-    asked: VecDeque<(Box<str>, ChanKey)>,
     /// Journal time: the latest receipt time seen.
     pub(super) now: Timestamp,
     pub(super) epoch: u32,
@@ -140,7 +136,6 @@ impl Graph {
             entombed: FxHashSet::default(),
             births: VecDeque::new(),
             needs: FxHashMap::default(),
-            asked: VecDeque::new(),
             now: Timestamp::from_millis(0),
             epoch: 0,
             offset: None,
@@ -293,31 +288,6 @@ impl Graph {
         }
     }
 
-    /// A request about this channel was sent.
-    pub fn asked(&mut self, command: &str, about: &str) {
-        #[cfg(any(test, feature = "test-hooks"))]
-        hook(about);
-        if let Some(key) = self.find(about) {
-            if self.asked.len() >= MAX_ASKED {
-                self.asked.pop_front();
-            }
-            self.asked.push_back((command.into(), key));
-        }
-    }
-
-    /// The answer to a request.
-    pub fn reply(&mut self, command: &str, outcome: &str, at: Timestamp) {
-        self.advance(at);
-        #[cfg(any(test, feature = "test-hooks"))]
-        hook(command);
-        let Some(place) = self.asked.iter().position(|(id, _)| **id == *command) else { return };
-        if let Some((id, key)) = self.asked.remove(place) {
-            // Our own clock: no fact follows from it.
-            let last = self.last_of(key).unwrap_or(at);
-            self.input(key, last, Input::Reply { command: id, outcome: outcome.into() });
-        }
-    }
-
     fn clock(&mut self, offset: i64) {
         if !self.offset_fresh || self.offset.is_none_or(|was| offset > was) {
             self.offset = Some(offset);
@@ -408,7 +378,7 @@ impl Graph {
     }
 }
 
-/// A test names a channel or a command so to make the graph fail at it.
+/// A test names a channel so to make the graph fail at it.
 #[cfg(any(test, feature = "test-hooks"))]
 pub(super) fn hook(id: &str) {
     assert!(id != "callcenter-test-panic-graph", "a test wants the graph to fail");

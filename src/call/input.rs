@@ -119,19 +119,39 @@ pub enum Input {
     Vanished,
     /// A snapshot shows it waiting in our application.
     WaitsInApp,
-    /// The answer to a request of this leg.
-    Reply {
-        /// The command's id.
-        command: Box<str>,
-        /// `ari::outcome` in one word.
-        outcome: Box<str>,
-    },
     /// A test wants this leg's logic to panic.
     #[cfg(any(test, feature = "test-hooks"))]
     Panic,
     /// A test wants the fold of this channel's calls to panic.
     #[cfg(any(test, feature = "test-hooks"))]
     FoldFails,
+}
+
+impl Input {
+    /// Whether the channel waits in our application after this; none if this says nothing of it.
+    pub fn waits(&self) -> Option<bool> {
+        match self {
+            Self::EnteredApp | Self::WaitsInApp => Some(true),
+            Self::LeftApp | Self::Destroyed { .. } | Self::Vanished => Some(false),
+            Self::Created
+            | Self::State(_)
+            | Self::Party { .. }
+            | Self::Exten { .. }
+            | Self::Protocol(_)
+            | Self::Dialed { .. }
+            | Self::DialStatus(_)
+            | Self::Entered(_)
+            | Self::Left(_)
+            | Self::Hold
+            | Self::Unhold
+            | Self::App(_)
+            | Self::HangupRequest { .. }
+            | Self::Transferred
+            | Self::Touched => None,
+            #[cfg(any(test, feature = "test-hooks"))]
+            Self::Panic | Self::FoldFails => None,
+        }
+    }
 }
 
 /// The states of a channel that matter.

@@ -5,9 +5,11 @@
 //! | `New` | State(Ring, Ringing), DialStatus(Ringing) | `Ringing` | fact Ringing (outgoing legs only) |
 //! | `New`, `Ringing` | State(Up), DialStatus(Answer) | `Up` | fact Up; Answered when a dial says so |
 //! | any but `Ended` | Destroyed, Vanished | `Ended` | fact Destroyed, Vanished |
-//! | any | EnteredApp, WaitsInApp | same | asks for the route's first step |
-//! | any | Reply `timed_out`, `unreachable`, `queue_full`, `unavailable` | same | asks again, three times at most |
+//! | any but `Ended` | EnteredApp, WaitsInApp | same | asks for the route's steps, instead of what was asked before |
 //! | `Ended` | anything | `Ended` | its fact is kept all the same: late events are facts too |
+//!
+//! What a leg asks is asked until its outcome is final or the channel has left the application; that takes a clock, so
+//! whoever sends it sees to that. No row depends on it.
 //!
 //! Every input that is a fact becomes one, whatever the state: rows don't depend on the order of events.
 
@@ -59,23 +61,19 @@ pub enum Refusal {
     NotInApp,
 }
 
-/// How often a step that got no answer is asked again.
-const MAX_TRIES: u8 = 3;
-
 /// One channel's leg.
 #[derive(Clone, Debug)]
 pub struct Leg {
     kind: ChanKind,
     state: LegState,
     in_app: bool,
-    tries: u8,
     incoming: bool,
 }
 
 impl Leg {
     /// The leg of a channel that was just seen, and the fact that it exists.
     pub fn open(opening: Opening) -> (Self, Effect) {
-        let leg = Self { kind: opening.kind, state: LegState::New, in_app: false, tries: 0, incoming: false };
+        let leg = Self { kind: opening.kind, state: LegState::New, in_app: false, incoming: false };
         let at = opening.created;
         (leg, Effect::Fact(at, Fact::Opened(Box::new(opening))))
     }
@@ -97,11 +95,11 @@ impl Leg {
         }
     }
 
-    /// The step to take when this leg's logic has failed: the fallback of its route, if the caller waits in the
-    /// application.
-    pub fn fallback(&self) -> Option<Ask> {
+    /// The step to take for a channel that waits in the application and that no leg decides about: the fallback of its
+    /// route.
+    pub fn fallback() -> Ask {
         let route = routing::route(&routing::CallFacts::default());
-        (self.in_app && self.state != LegState::Ended).then_some(Ask { step: route.fallback, rule: route.rule })
+        Ask { step: route.fallback, rule: route.rule }
     }
 
     /// Takes one input; what follows is added to `effects`.
@@ -144,22 +142,15 @@ impl Leg {
                 fact(Fact::Vanished);
             }
             Input::Touched => fact(Fact::Touched),
-            Input::EnteredApp => {
+            // Whatever was asked before: it waits, so that was lost (with the service that asked, perhaps). A request too
+            // many gets a refusal that harms nobody.
+            Input::EnteredApp | Input::WaitsInApp => {
                 self.in_app = true;
-                self.tries = 0;
-                self.ask(effects);
-            }
-            Input::WaitsInApp => {
-                // Whatever was asked before: it waits, so that was lost (with the service that asked, perhaps). A
-                // request too many gets a refusal that harms nobody.
-                self.in_app = true;
-                self.tries = 0;
                 self.ask(effects);
             }
             Input::LeftApp => {
                 self.in_app = false;
             }
-            Input::Reply { outcome, .. } => self.replied(&outcome, effects),
             #[cfg(any(test, feature = "test-hooks"))]
             #[expect(clippy::panic, reason = "the hook by which a test makes one leg's logic fail")]
             Input::Panic => panic!("a test wants this leg to fail"),
@@ -215,21 +206,13 @@ impl Leg {
         }
     }
 
-    fn ask(&mut self, effects: &mut Vec<Effect>) {
+    fn ask(&self, effects: &mut Vec<Effect>) {
         if self.state == LegState::Ended || self.kind == ChanKind::Hidden {
             return;
         }
         let route = routing::route(&routing::CallFacts::default());
         for step in route.steps {
-            self.tries += 1;
             effects.push(Effect::Ask(Ask { step, rule: route.rule }));
-        }
-    }
-
-    fn replied(&mut self, outcome: &str, effects: &mut Vec<Effect>) {
-        let unanswered = matches!(outcome, "timed_out" | "unreachable" | "queue_full" | "unavailable");
-        if unanswered && self.in_app && self.tries < MAX_TRIES {
-            self.ask(effects);
         }
     }
 }
@@ -266,18 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_in_the_app_is_continued_and_asked_again_only_when_nothing_came_back() {
+    fn a_channel_in_the_app_is_continued_and_asked_anew_when_a_snapshot_shows_it() {
         let mut leg = leg();
         let asks = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Ask(_))).count();
-        let reply = |word: &str| Input::Reply { command: "c".into(), outcome: word.into() };
         assert_eq!(asks(step(&mut leg, Input::EnteredApp)), 1);
         assert_eq!(asks(step(&mut leg, Input::WaitsInApp)), 1, "what was asked was lost with who asked");
-        step(&mut leg, Input::EnteredApp);
-        assert_eq!(asks(step(&mut leg, reply("timed_out"))), 1);
-        assert_eq!(asks(step(&mut leg, reply("unreachable"))), 1);
-        assert_eq!(asks(step(&mut leg, reply("timed_out"))), 0, "three tries");
-        assert_eq!(asks(step(&mut leg, Input::WaitsInApp)), 1, "a snapshot shows it still waiting");
-        assert_eq!(asks(step(&mut leg, reply("gone"))), 0);
+        step(&mut leg, Input::Vanished);
+        assert_eq!(asks(step(&mut leg, Input::WaitsInApp)), 0, "it is gone");
     }
 
     #[test]

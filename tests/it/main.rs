@@ -3,6 +3,7 @@
 
 mod alarms;
 mod backup;
+mod callers;
 mod db_faults;
 mod demo;
 mod deploy;
