@@ -18,6 +18,7 @@ mod layers;
 mod live;
 mod metrics;
 mod notify;
+mod reconcile_mysql;
 mod record;
 mod replay;
 mod signals;

@@ -78,7 +78,7 @@ impl Layout {
         // FreePBX's table has `calldate` with durations instead of three times.
         let told = |names: [&str; 3]| names.into_iter().all(has);
         if !told(["start", "answer", "end"]) && !told(["calldate", "duration", "billsec"]) {
-            missing.push("start, answer and end");
+            missing.push("start, answer and end (or calldate, duration and billsec)");
         }
         if missing.is_empty() { Ok(layout) } else { Err(ColumnsError::Missing { missing: missing.join(", ") }) }
     }

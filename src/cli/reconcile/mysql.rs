@@ -182,7 +182,7 @@ fn fields(row: Row) -> Vec<String> {
         Value::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         other => other.as_sql(true).trim_matches('\'').to_owned(),
     };
-    row.unwrap().into_iter().map(text).collect()
+    row.unwrap_raw().into_iter().map(|value| text(value.unwrap_or(Value::NULL))).collect()
 }
 
 /// The spans by the table's clock, a little wider; those that meet are one.
