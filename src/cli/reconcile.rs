@@ -1,8 +1,12 @@
 //! `callcenter reconcile`: calls that ran wholly inside a gap, from Asterisk's own CDR.
 
+mod mysql;
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::Args;
@@ -24,7 +28,9 @@ pub(super) const ABOUT: &str = "\
     which the database knows nothing. Their rows have `reconciled` and `incomplete` set; what CDR doesn't tell (hold, cause, who hung \
     up an answered call) stays empty. No row that is there is touched, and running it again changes nothing. It may run \
     beside the service.\n\nFILE is cdr_csv's Master.csv with `loguniqueid=yes` (cdr.conf), or any CSV with the names of the columns \
-    in its first line or in --columns: cdr_custom's, or an export of FreePBX's table asteriskcdrdb.cdr.";
+    in its first line or in --columns: cdr_custom's, or an export of FreePBX's table asteriskcdrdb.cdr. --mysql reads that table \
+    itself, only around the gaps and without writing. The connection has no encryption: to another machine take a tunnel. Leave the \
+    password out of URL, where others could see it: MYSQL_PWD or --password-file gives it.";
 
 /// `callcenter reconcile`.
 #[derive(Debug, Args)]
@@ -32,18 +38,25 @@ pub(super) const ABOUT: &str = "\
 Examples:
   callcenter reconcile --cdr /var/log/asterisk/cdr-csv/Master.csv --dry-run
   callcenter reconcile --cdr calls.csv --columns clid,src,dst,channel,dstchannel,lastapp,lastdata,start,answer,end,disposition,uniqueid
+  MYSQL_PWD=... callcenter reconcile --mysql mysql://freepbxuser@localhost/asteriskcdrdb
   mysql --batch -e 'SELECT * FROM asteriskcdrdb.cdr' | callcenter reconcile --cdr -")]
 pub struct ReconcileArgs {
     /// The records; `-` reads standard input.
-    #[arg(long, value_name = "FILE")]
-    pub cdr: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "mysql", conflicts_with = "mysql")]
+    pub cdr: Option<PathBuf>,
+    /// The table instead of a file: `mysql://USER@HOST:3306/asteriskcdrdb?table=cdr`.
+    #[arg(long, value_name = "URL", conflicts_with = "columns")]
+    pub mysql: Option<String>,
+    /// A file with the password for --mysql; the variable MYSQL_PWD when not given.
+    #[arg(long, value_name = "FILE", requires = "mysql")]
+    pub password_file: Option<PathBuf>,
     /// The names of the columns, where FILE has no header and isn't Master.csv.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub columns: Vec<String>,
-    /// The time zone of the times in FILE (`UTC` with `usegmtime=yes`); `report.time_zone` when not given.
+    /// The time zone of the times in FILE or table (`UTC` with `usegmtime=yes`); `report.time_zone` when not given.
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<Tz>,
-    /// The Asterisk server that wrote FILE; needed where several are configured.
+    /// The Asterisk server that wrote the records; needed where several are configured.
     #[arg(long, value_name = "NAME", value_parser = super::node_name)]
     pub node: Option<String>,
     /// The database; `database.path` when not given.
@@ -60,10 +73,6 @@ const MAX_LINE_BYTES: u64 = 64 * 1024;
 const MAX_RECORDS: usize = 1_000_000;
 /// Lines that can't be understood and are shown.
 const MAX_SHOWN: usize = 20;
-/// A record's start differs from the second in its id by more only where the time zone is wrong (the nearest is a quarter of an
-/// hour away) or for a late try of a long call.
-const ZONE_MS: i64 = 14 * 60 * 1_000;
-
 /// A gap, or several that meet.
 type Span = (Timestamp, Timestamp);
 
@@ -102,7 +111,11 @@ fn reconcile(args: &ReconcileArgs, loaded: &Loaded) -> Result<(), Failed> {
     let mut conn = db::open(&database).map_err(failed)?;
     let spans = db::spans(&mut conn, &node).map_err(failed)?;
     println!("{} spans of gaps of '{node}'; times without a zone are read as {zone} ({source})", spans.len());
-    let read = read(args, zone, &spans)?;
+    let read = match (&args.cdr, &args.mysql) {
+        (_, Some(url)) => mysql::read(args, url, zone, &spans)?,
+        (Some(file), None) => read(args, file, zone, &spans)?,
+        (None, None) => Found::default(),
+    };
     let inside: Vec<_> = cdr::calls(node.as_str(), &read.records, &lines)
         .into_iter()
         .filter(|call| within(&spans, call, read.precision_ms))
@@ -168,7 +181,7 @@ fn within(spans: &[Span], call: &cdr::CdrCall, precision_ms: i64) -> bool {
 struct Found {
     /// Records that touch a gap.
     records: Vec<Record>,
-    /// All records that were understood.
+    /// All records that were read, also those of another zone.
     count: usize,
     /// Lines that were not.
     bad: usize,
@@ -185,38 +198,43 @@ impl Found {
         }
     }
 
-    fn take(&mut self, record: Record, spans: &[Span]) -> Result<(), Failed> {
+    fn take(&mut self, number: usize, record: Record, spans: &[Span]) -> Result<(), Failed> {
         self.count += 1;
         self.precision_ms = self.precision_ms.max(record.precision_ms);
-        let made = cdr::second_of(&record.uniqueid).map(|second| Timestamp::from_millis(second.saturating_mul(1_000)));
-        self.elsewhere += usize::from(made.is_some_and(|made| record.start.since(made).abs() > ZONE_MS));
-        let begins = record.start.plus_millis(record.precision_ms);
-        if spans.iter().any(|(since, until)| begins >= *since && record.start <= *until) {
+        let late = record.made().map_or(0, |made| record.start.since(made));
+        self.elsewhere += usize::from(late.abs() > cdr::ZONE_MS);
+        if late < -cdr::ZONE_MS {
+            // A zone that changed within the file is the smaller part of it.
+            self.refuse(number, "it begins before the second in its uniqueid: its times are of another time zone");
+            return Ok(());
+        }
+        let ends = record.end.plus_millis(record.precision_ms);
+        if spans.iter().any(|(since, until)| ends >= *since && record.start <= *until) {
             self.records.push(record);
         }
         if self.records.len() > MAX_RECORDS {
             return Err(failed(format!(
-                "more than {MAX_RECORDS} records inside gaps: give the file in parts, a day each"
+                "more than {MAX_RECORDS} records inside gaps: give them as files in parts, a day each"
             )));
         }
         Ok(())
     }
 }
 
-fn read(args: &ReconcileArgs, zone: Tz, spans: &[Span]) -> Result<Found, Failed> {
-    let shown = args.cdr.display();
+fn read(args: &ReconcileArgs, file: &Path, zone: Tz, spans: &[Span]) -> Result<Found, Failed> {
+    let shown = file.display();
     let cannot = |error: io::Error| failed(format!("'{shown}' can't be read: {error}"));
-    let mut input: Box<dyn BufRead> = if args.cdr.as_os_str() == "-" {
+    let mut input: Box<dyn BufRead> = if file.as_os_str() == "-" {
         Box::new(BufReader::new(io::stdin()))
     } else {
-        Box::new(BufReader::new(File::open(&args.cdr).map_err(cannot)?))
+        Box::new(BufReader::new(File::open(file).map_err(cannot)?))
     };
     let refused = |error: ColumnsError| Failed { text: format!("'{shown}': {error}"), exit: Exit::Usage };
     let mut layout = match args.columns.as_slice() {
         [] => None,
         names => Some(Layout::named(names, zone).map_err(refused)?),
     };
-    let (mut found, mut number, mut separator, mut no_layout) = (Found::default(), 0, ',', None);
+    let (mut found, mut number, mut tabs, mut no_layout) = (Found::default(), 0, false, None);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -226,10 +244,8 @@ fn read(args: &ReconcileArgs, zone: Tz, spans: &[Span]) -> Result<Found, Failed>
         number += 1;
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
-        if number == 1 && text.contains('\t') {
-            separator = '\t';
-        }
-        let fields = match cdr::split(text, separator) {
+        tabs |= number == 1 && text.contains('\t');
+        let fields = match if tabs { Ok(cdr::split_tabs(text)) } else { cdr::split(text) } {
             Ok(fields) if fields == [""] => continue,
             Ok(fields) => fields,
             Err(why) => {
@@ -254,16 +270,21 @@ fn read(args: &ReconcileArgs, zone: Tz, spans: &[Span]) -> Result<Found, Failed>
         }
         let Some(layout) = &layout else { continue };
         match layout.record(&fields) {
-            Ok(record) => found.take(record, spans)?,
+            Ok(record) => found.take(number, record, spans)?,
             Err(why) => found.refuse(number, &why),
         }
     }
     if let (None, Some(error)) = (&layout, no_layout) {
         return Err(refused(error));
     }
+    outcome(found, zone, &format!("'{shown}'"))
+}
+
+/// Refuses records by the clock of another zone.
+fn outcome(found: Found, zone: Tz, shown: &str) -> Result<Found, Failed> {
     if found.elsewhere * 2 > found.count {
         let text = format!(
-            "'{shown}': most records begin at another time than the second in their uniqueid: name the time zone of \
+            "{shown}: most records begin at another time than the second in their uniqueid: name the time zone of \
              Asterisk's machine by --time-zone (UTC with usegmtime=yes); {zone} is not it"
         );
         return Err(Failed { text, exit: Exit::Usage });

@@ -26,7 +26,7 @@ fn deploy(file: &str) -> PathBuf {
 }
 
 /// What a tool says; `None`, aloud, where it isn't installed (or fails where `REQUIRE_ASTERISK=1`, as in CI, asks for all).
-fn tool(name: &str, arguments: &[&str]) -> Option<Output> {
+pub(crate) fn tool(name: &str, arguments: &[&str]) -> Option<Output> {
     match Command::new(name).args(arguments).output() {
         Ok(output) => Some(output),
         Err(error) => {

@@ -19,6 +19,7 @@ mod layers;
 mod live;
 mod metrics;
 mod notify;
+mod reconcile_mysql;
 mod record;
 mod replay;
 mod signals;

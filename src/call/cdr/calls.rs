@@ -8,9 +8,9 @@
 //! | else it ended within `Dial` or `Queue` before their time was over | `abandoned` |
 //! | else by the last disposition | `BUSY` `busy`; `FAILED`, `CONGESTION` `failed`; others `no_answer` |
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Record;
+use super::{Record, ZONE_MS};
 use crate::call::direction::{Came, direction_of};
 use crate::call::fold::{CallRow, LegRow, LineRules};
 use crate::call::key::{ChanKind, endpoint, local_base};
@@ -25,50 +25,89 @@ pub struct CdrCall {
     pub row: CallRow,
     /// The legs whose ids CDR knows: channels that have records of their own.
     pub legs: Vec<LegRow>,
+    /// The first channels of the calls for which its channels were dialled, by `linkedid`.
+    pub linked: Vec<String>,
 }
 
 impl CdrCall {
-    /// The ids of all its channels that CDR knows.
+    /// The ids of all its channels that CDR knows, and of those for which they were dialled.
     pub fn channels(&self) -> impl Iterator<Item = &str> {
-        self.legs.iter().map(|leg| leg.channel_id.as_str())
+        self.legs.iter().map(|leg| leg.channel_id.as_str()).chain(self.linked.iter().map(String::as_str))
     }
 }
 
-/// The calls of these records, the earliest first.
+/// The calls of these records, the earliest first. Parts of calls whose beginning isn't among the records are left out.
 pub fn calls(node: &str, records: &[Record], rules: &dyn LineRules) -> Vec<CdrCall> {
-    let mut calls: Vec<CdrCall> =
-        groups(records).iter().filter_map(|group| Group::of(group)).map(|group| group.call(node, rules)).collect();
+    let groups = groups(records);
+    let whole = groups.iter().filter_map(|group| Group::of(group)).filter(Group::is_whole);
+    let mut calls: Vec<CdrCall> = whole.map(|group| group.call(node, rules)).collect();
     calls.sort_by(|a, b| (a.row.started_at, &a.row.uid).cmp(&(b.row.started_at, &b.row.uid)));
     calls
 }
 
 /// Records with a common id, of the two halves of a Local channel, and of a dialled channel with who dialled it are one
-/// call. `linkedid` ties only channels that were dialled: callers in one conference have it in common too.
+/// call. Names come again after a restart of Asterisk: they tie only while the channel lived, or within one `linkedid`.
+/// That alone ties only channels that were dialled: callers in one conference have it in common too.
 fn groups(records: &[Record]) -> Vec<Vec<&Record>> {
     let mut sets = Sets((0..records.len()).collect());
-    let mut owners: HashMap<(u8, &str), usize> = HashMap::new();
-    for (index, record) in records.iter().enumerate().filter(|(_, r)| is_part(&r.channel)) {
-        let mut ties = vec![(0, record.uniqueid.as_str()), (1, line(&record.channel))];
-        if !record.dstchannel.is_empty() && is_part(&record.dstchannel) {
-            ties.push((1, line(&record.dstchannel)));
-        }
-        for tie in ties {
-            let owner = *owners.entry(tie).or_insert(index);
-            sets.join(owner, index);
-        }
+    let mut owners: HashMap<&str, usize> = HashMap::new();
+    let parts = || records.iter().enumerate().filter(|(_, r)| is_part(&r.channel));
+    for (index, record) in parts() {
+        let owner = *owners.entry(record.uniqueid.as_str()).or_insert(index);
+        sets.join(owner, index);
     }
-    let dialed = |record: &Record| ChanKind::of(&record.channel).is_local() || record.lastapp == "AppDial";
-    for (index, record) in records.iter().enumerate().filter(|(_, r)| dialed(r) && is_part(&r.channel)) {
-        let first = record.linkedid.as_deref().and_then(|id| owners.get(&(0, id)));
-        if let Some(first) = first.copied() {
-            sets.join(first, index);
+    tie_names(records, &mut sets);
+    for (index, record) in parts().filter(|(_, r)| was_dialed(r)) {
+        if let Some(first) = record.linkedid.as_deref().and_then(|id| owners.get(id)) {
+            sets.join(*first, index);
         }
     }
     let mut groups: BTreeMap<usize, Vec<&Record>> = BTreeMap::new();
-    for (index, record) in records.iter().enumerate().filter(|(_, r)| is_part(&r.channel)) {
+    for (index, record) in parts() {
         groups.entry(sets.root(index)).or_default().push(record);
     }
     groups.into_values().collect()
+}
+
+/// Joins what names the same channel at the same time.
+fn tie_names(records: &[Record], sets: &mut Sets) {
+    let until = |r: &Record| r.end.plus_millis(r.precision_ms);
+    let mut lives: HashMap<&str, (Timestamp, Timestamp)> = HashMap::new();
+    for r in records {
+        let life = lives.entry(r.uniqueid.as_str()).or_insert((r.start, until(r)));
+        *life = (life.0.min(r.start), life.1.max(until(r)));
+    }
+    let mut uses: HashMap<&str, Vec<(Timestamp, Timestamp, usize)>> = HashMap::new();
+    let mut linked: HashMap<(&str, &str), usize> = HashMap::new();
+    for (index, r) in records.iter().enumerate().filter(|(_, r)| is_part(&r.channel)) {
+        let own = lives.get(r.uniqueid.as_str()).copied().unwrap_or((r.start, until(r)));
+        let other = Some((r.dstchannel.as_str(), (r.start, until(r)))).filter(|(n, _)| !n.is_empty() && is_part(n));
+        for (name, (from, to)) in [Some((r.channel.as_str(), own)), other].into_iter().flatten() {
+            uses.entry(line(name)).or_default().push((from, to, index));
+            if let Some(id) = &r.linkedid {
+                let owner = *linked.entry((line(name), id.as_str())).or_insert(index);
+                sets.join(owner, index);
+            }
+        }
+    }
+    for mut of_one in uses.into_values() {
+        of_one.sort_unstable();
+        let mut last: Option<(Timestamp, usize)> = None;
+        for (from, to, index) in of_one {
+            match last.filter(|(end, _)| from <= *end) {
+                Some((end, with)) => {
+                    sets.join(with, index);
+                    last = Some((end.max(to), with));
+                }
+                None => last = Some((to, index)),
+            }
+        }
+    }
+}
+
+/// Whether somebody else's call made this record's channel.
+fn was_dialed(record: &Record) -> bool {
+    ChanKind::of(&record.channel).is_local() || record.lastapp == "AppDial"
 }
 
 fn is_part(channel: &str) -> bool {
@@ -128,6 +167,14 @@ impl<'a> Group<'a> {
         let started_at = own().map(|r| r.start).min()?;
         let ended_at = records.iter().map(|r| r.end).max()?;
         Some(Self { origin, started_at, ended_at, records })
+    }
+
+    /// Whether its beginning is here: a channel that somebody dialled began no call, unless `linkedid` says that it did; and
+    /// the first record of the channel that began it is of about the second in its id.
+    fn is_whole(&self) -> bool {
+        let first = self.origin.linkedid.as_deref();
+        let begun = !was_dialed(self.origin) || self.records.iter().any(|r| Some(r.uniqueid.as_str()) == first);
+        begun && self.origin.made().is_none_or(|made| self.started_at.since(made).abs() <= ZONE_MS)
     }
 
     /// Records in which a phone that was dialled took the call.
@@ -222,6 +269,8 @@ impl<'a> Group<'a> {
         let (direction, trunk) = self.direction(rules);
         let e164 = |number: &Option<String>| number.as_deref().and_then(|n| rules.e164(n));
         let legs = self.legs();
+        let others = self.records.iter().filter(|r| was_dialed(r)).filter_map(|r| r.linkedid.clone());
+        let linked: BTreeSet<String> = others.filter(|id| legs.iter().all(|leg| leg.channel_id != *id)).collect();
         let row = CallRow {
             uid: format!("{node}/{}/{}", self.origin.uniqueid, self.started_at.millis()),
             status,
@@ -259,7 +308,7 @@ impl<'a> Group<'a> {
             rings: false,
             updated_at: self.ended_at,
         };
-        CdrCall { row, legs }
+        CdrCall { row, legs, linked: linked.into_iter().collect() }
     }
 
     fn direction(&self, rules: &dyn LineRules) -> (Option<Direction>, Option<String>) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
 use super::Record;
@@ -78,7 +78,7 @@ impl Layout {
         // FreePBX's table has `calldate` with durations instead of three times.
         let told = |names: [&str; 3]| names.into_iter().all(has);
         if !told(["start", "answer", "end"]) && !told(["calldate", "duration", "billsec"]) {
-            missing.push("start, answer and end");
+            missing.push("start, answer and end (or calldate, duration and billsec)");
         }
         if missing.is_empty() { Ok(layout) } else { Err(ColumnsError::Missing { missing: missing.join(", ") }) }
     }
@@ -121,20 +121,30 @@ impl Layout {
         if uniqueid.is_empty() || text("channel").is_empty() {
             return Err("it has no uniqueid or no channel".into());
         }
-        let at = |name: &str| self.time(find(name).unwrap_or_default(), &uniqueid).map_err(|e| format!("{name}: {e}"));
+        let at = |name: &str, floor: Option<Timestamp>| {
+            self.time(find(name).unwrap_or_default(), floor).map_err(|e| format!("{name}: {e}"))
+        };
+        let seconds = |name: &str| text(name).parse::<i64>().map_err(|_| format!("{name}: no number"));
+        let made = second_of(&uniqueid).map(|second| Timestamp::from_millis(second.saturating_mul(1_000)));
+        // Times and durations in whole seconds are cut off, each by itself.
+        let about = |at: Timestamp| at.plus_millis(-2_000);
         let ((start, precise), answer, end) = match find("start") {
             Some(_) => {
-                let start = at("start")?.ok_or("it has no start")?;
-                let end = at("end")?.ok_or("it has no end")?;
-                (start, at("answer")?.map(|(answer, _)| answer), end.0)
+                let start = at("start", made.map(about))?.ok_or("it has no start")?;
+                let told =
+                    seconds("duration").ok().map(|seconds| about(start.0.plus_millis(seconds.saturating_mul(1_000))));
+                let end = at("end", Some(told.unwrap_or(start.0).max(start.0)))?.ok_or("it has no end")?.0;
+                let told =
+                    seconds("billsec").ok().map(|seconds| about(end.plus_millis(seconds.saturating_mul(-1_000))));
+                let answer = at("answer", Some(told.unwrap_or(start.0).max(start.0)))?;
+                (start, answer.map(|(answer, _)| answer), end)
             }
             None => {
-                let start = at("calldate")?.ok_or("it has no calldate")?;
-                let seconds = |name: &str| text(name).parse::<i64>().map_err(|_| format!("{name}: no number"));
-                let end = start.0.plus_millis(seconds("duration")? * 1_000);
+                let start = at("calldate", made.map(about))?.ok_or("it has no calldate")?;
+                let end = start.0.plus_millis(seconds("duration")?.saturating_mul(1_000));
                 let talk = seconds("billsec")?;
                 let answered = text("disposition") == "ANSWERED";
-                (start, answered.then(|| end.plus_millis(-talk * 1_000)), end)
+                (start, answered.then(|| end.plus_millis(talk.saturating_mul(-1_000))), end)
             }
         };
         if end < start {
@@ -154,13 +164,14 @@ impl Layout {
             end,
             disposition: text("disposition"),
             uniqueid,
-            linkedid: find("linkedid").filter(|id| !id.is_empty()).map(str::to_owned),
+            linkedid: find("linkedid").filter(|id| !matches!(*id, "" | "NULL")).map(str::to_owned),
             precision_ms: if precise { 1 } else { 1_000 },
         })
     }
 
-    /// A moment, and whether it has fractions of seconds: seconds since 1970 or local time; `None` where it is empty or 0.
-    fn time(&self, text: &str, uniqueid: &str) -> Result<Option<(Timestamp, bool)>, String> {
+    /// A moment, and whether it has fractions of seconds: seconds since 1970 or local time; `None` where it is empty or 0. Of
+    /// an hour that came twice it is the first that isn't before `floor`.
+    fn time(&self, text: &str, floor: Option<Timestamp>) -> Result<Option<(Timestamp, bool)>, String> {
         let text = text.trim();
         if text.is_empty() || text == "NULL" || text.starts_with("0000-00-00") {
             return Ok(None);
@@ -171,18 +182,15 @@ impl Layout {
             );
         }
         let local = NaiveDateTime::parse_from_str(text, LOCAL).map_err(|_| format!("'{text}' is no time"))?;
+        let utc = |at: DateTime<Tz>| Timestamp::from_millis(at.timestamp_millis());
         let moment = match self.zone.from_local_datetime(&local) {
-            LocalResult::Single(at) => at,
-            // An hour that came twice: the id tells the second in which the channel was made.
-            LocalResult::Ambiguous(a, b) => {
-                let made = second_of(uniqueid).unwrap_or_else(|| a.timestamp());
-                if a.timestamp().abs_diff(made) <= b.timestamp().abs_diff(made) { a } else { b }
-            }
+            LocalResult::Single(at) => utc(at),
+            LocalResult::Ambiguous(a, b) if floor.is_some_and(|floor| utc(a) < floor) => utc(b),
+            LocalResult::Ambiguous(a, _) => utc(a),
             LocalResult::None => {
                 return Err(format!("'{text}' is a time that {} never had: is --time-zone right?", self.zone));
             }
         };
-        let moment: DateTime<Utc> = moment.with_timezone(&Utc);
-        Ok(Some((Timestamp::from_millis(moment.timestamp_millis()), text.contains('.'))))
+        Ok(Some((moment, text.contains('.'))))
     }
 }

@@ -12,12 +12,16 @@ mod tests;
 
 pub use calls::{CdrCall, calls};
 pub use columns::{ColumnsError, Layout};
-pub use line::split;
+pub use line::{split, split_tabs};
 
 pub use super::fold::LegRow;
 pub use super::key::second_of;
 
 use crate::model::Timestamp;
+
+/// A channel's first record differs from the second in its id by more only where the time zone is wrong: the nearest other
+/// one is a quarter of an hour away.
+pub const ZONE_MS: i64 = 14 * 60 * 1_000;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,4 +43,11 @@ pub struct Record {
     pub linkedid: Option<String>,
     /// Milliseconds by which its times may be earlier than what they stand for: 1000 where it has seconds only.
     pub precision_ms: i64,
+}
+
+impl Record {
+    /// The second in which its channel was made, where its id tells.
+    pub fn made(&self) -> Option<Timestamp> {
+        second_of(&self.uniqueid).map(|second| Timestamp::from_millis(second.saturating_mul(1_000)))
+    }
 }

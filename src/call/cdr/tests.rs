@@ -23,7 +23,7 @@ impl LineRules for Rules {
 }
 
 fn master() -> Vec<Record> {
-    let lines: Vec<Vec<String>> = MASTER.lines().map(|line| split(line, ',').unwrap()).collect();
+    let lines: Vec<Vec<String>> = MASTER.lines().map(|line| split(line).unwrap()).collect();
     let layout = Layout::master(&lines[0], chrono_tz::Tz::UTC).unwrap();
     lines.iter().map(|fields| layout.record(fields).unwrap()).collect()
 }
@@ -87,7 +87,7 @@ fn the_uid_names_the_callers_channel_and_legs_those_that_cdr_knows() {
 
 #[test]
 fn master_csv_without_ids_is_refused_with_the_line_to_add() {
-    let fields = split(MASTER.lines().next().unwrap(), ',').unwrap();
+    let fields = split(MASTER.lines().next().unwrap()).unwrap();
     let error = Layout::master(&fields[..16], chrono_tz::Tz::UTC).unwrap_err();
     assert!(error.to_string().contains("loguniqueid=yes"), "{error}");
     let named: Vec<String> = ["src", "dst", "channel"].map(String::from).into();
@@ -97,13 +97,13 @@ fn master_csv_without_ids_is_refused_with_the_line_to_add() {
 
 #[test]
 fn broken_quotes_are_an_error_and_right_ones_are_not() {
-    assert_eq!(split(r#""a ""b"" c",,"d,e",7"#, ',').unwrap(), ["a \"b\" c", "", "d,e", "7"]);
-    assert_eq!(split("", ',').unwrap(), [""]);
-    assert_eq!(split("a,", ',').unwrap(), ["a", ""]);
+    assert_eq!(split(r#""a ""b"" c",,"d,e",7"#).unwrap(), ["a \"b\" c", "", "d,e", "7"]);
+    assert_eq!(split("").unwrap(), [""]);
+    assert_eq!(split("a,").unwrap(), ["a", ""]);
     // What cdr_custom writes for "${CDR(clid)}".
-    let error = split(r#"""Zed" <100>","100""#, ',').unwrap_err();
+    let error = split(r#"""Zed" <100>","100""#).unwrap_err();
     assert!(error.contains("field 1") && error.contains("CSV_QUOTE"), "{error}");
-    assert!(split(r#"1,"never closed"#, ',').unwrap_err().contains("field 2"));
+    assert!(split(r#"1,"never closed"#).unwrap_err().contains("field 2"));
 }
 
 #[test]
@@ -150,4 +150,93 @@ fn times_are_read_in_their_zone_and_freepbx_durations_too() {
         (fields[0], fields[12]) = ("2026-10-25 02:30:00".into(), id);
         assert_eq!(layout.record(&fields).unwrap().start.millis(), made * 1_000);
     }
+}
+
+/// A record of seconds from a base, which its id names too.
+fn record(channel: &str, dst: &str, span: (i64, i64), id: &str, linked: Option<&str>) -> Record {
+    let at = |second: i64| Timestamp::from_millis((1_795_385_000 + second) * 1_000);
+    let mut record = master().remove(0);
+    (record.channel, record.dstchannel) = (channel.into(), dst.into());
+    (record.start, record.answer, record.end) = (at(span.0), None, at(span.1));
+    (record.uniqueid, record.linkedid) = (id.into(), linked.map(str::to_owned));
+    record
+}
+
+fn uids(records: &[Record]) -> Vec<String> {
+    calls("main", records, &Rules).into_iter().map(|call| call.row.uid).collect()
+}
+
+#[test]
+fn names_of_channels_that_come_again_after_a_restart_tie_nothing() {
+    // Asterisk counts its channels from 0 again: the dialled phone of one call has the name of the next one's caller.
+    let first = record("PJSIP/1-0", "PJSIP/2-1", (0, 60), "1795385000.0", None);
+    let again = record("PJSIP/2-1", "PJSIP/3-2", (900, 960), "1795385900.0", None);
+    let third = record("PJSIP/4-5", "PJSIP/2-1", (1_800, 1_860), "1795386800.0", None);
+    assert_eq!(uids(&[first.clone(), again, third]).len(), 3);
+    // While it lives, it ties: the dialled phone goes on by itself where the first record ends.
+    let onward = record("PJSIP/2-1", "PJSIP/3-2", (60, 90), "1795385000.1", None);
+    assert_eq!(uids(&[first.clone(), onward]).len(), 1);
+    // And so it does with a pause, where linkedid says so.
+    let (mut first, mut later) = (first, record("PJSIP/2-1", "", (300, 310), "1795385000.1", None));
+    (first.linkedid, later.linkedid) = (Some("1795385000.0".into()), Some("1795385000.0".into()));
+    assert_eq!(uids(&[first, later]).len(), 1);
+}
+
+#[test]
+fn parts_of_a_call_that_began_elsewhere_are_no_calls() {
+    let local = |linked| record("Local/5@q-1;2", "PJSIP/5-9", (0, 20), "1795385000.8", linked);
+    assert_eq!(uids(&[local(Some("1795384000.1"))]), <[String; 0]>::default());
+    assert_eq!(uids(&[local(None)]), <[String; 0]>::default());
+    let mut phone = record("PJSIP/5-9", "", (0, 20), "1795385000.8", Some("1795384000.1"));
+    phone.lastapp = "AppDial".into();
+    assert_eq!(uids(&[phone]), <[String; 0]>::default());
+    // A Local channel that began the call itself: a click to call.
+    assert_eq!(uids(&[local(Some("1795385000.8"))]).len(), 1);
+    // The caller's earlier records are not there, or all are of another zone.
+    let late = record("PJSIP/1-0", "PJSIP/2-1", (3_600, 3_610), "1795385000.0", None);
+    assert_eq!(uids(&[late]), <[String; 0]>::default());
+}
+
+#[test]
+fn the_call_for_which_a_phone_was_dialled_is_asked_for_too() {
+    let caller = record("PJSIP/1-0", "PJSIP/2-1", (0, 20), "1795385000.0", None);
+    let mut dialed = record("PJSIP/2-1", "", (5, 20), "1795385000.1", Some("1795384000.7"));
+    dialed.lastapp = "AppDial".into();
+    let all = calls("main", &[caller, dialed], &Rules);
+    let asked: Vec<&str> = all[0].channels().collect();
+    assert_eq!(asked, ["1795385000.0", "1795385000.1", "1795384000.7"]);
+}
+
+#[test]
+fn a_line_of_mysql_has_no_quotes_and_its_own_escapes() {
+    let fields = split_tabs("\"Zed\" <100>\t\"open\ta\\tb\\nc\\\\n\\0\\x\t");
+    assert_eq!(fields, ["\"Zed\" <100>", "\"open", "a\tb\nc\\n\0\\x", ""]);
+}
+
+#[test]
+fn in_an_hour_that_came_twice_the_duration_tells_or_the_first_that_is_not_before_the_start() {
+    let names = "src,dst,channel,dstchannel,lastapp,disposition,uniqueid,start,answer,end";
+    let read = |more: &[&str], start: &str, answer: &str, end: &str, made: i64| {
+        let (named, values) = more.split_at(more.len() / 2);
+        let names: Vec<String> = names.split(',').chain(named.iter().copied()).map(str::to_owned).collect();
+        let layout = Layout::named(&names, chrono_tz::Tz::Europe__Berlin).unwrap();
+        let day = |time: &str| format!("2026-10-25 {time}");
+        let id = format!("{made}.1");
+        let mut fields: Vec<String> = ["1", "2", "PJSIP/1-1", "", "Dial", "ANSWERED", &id].map(str::to_owned).into();
+        fields.extend([day(start), day(answer), day(end)]);
+        fields.extend(values.iter().copied().map(str::to_owned));
+        let record = layout.record(&fields).unwrap();
+        let start = record.start.millis() / 1_000 - made;
+        (start, record.answer.unwrap().since(record.start) / 1_000, record.end.since(record.start) / 1_000)
+    };
+    // 02:05 of summer, in seconds since 1970.
+    let made = 1_792_886_700;
+    // Two hours less a quarter by the duration, though the clock went 45 minutes.
+    assert_eq!(
+        read(&["duration", "billsec", "6300", "6200"], "02:05:00", "02:06:40", "02:50:00", made),
+        (0, 100, 6_300)
+    );
+    assert_eq!(read(&[], "02:05:00", "02:06:40", "02:50:00", made), (0, 100, 2_700));
+    // The clock went back during the call.
+    assert_eq!(read(&[], "02:50:00", "02:51:00", "02:10:00", made + 2_700), (0, 60, 1_200));
 }
