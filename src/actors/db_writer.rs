@@ -33,7 +33,8 @@ use super::tally::SharedTally;
 use crate::call::Book;
 use crate::config;
 use crate::db;
-use crate::db::checkpoint::Checkpointer;
+use crate::db::batch::WriteError;
+use crate::db::checkpoint::{self, Checkpointer};
 use crate::db::open::{OpenError, WriteLock};
 use crate::db::retention::Sweep;
 use crate::db::trouble::Trouble;
@@ -270,15 +271,11 @@ impl DbWriter {
         {
             return self.failed(&error.into(), ctx);
         }
-        if self.prepared.is_none() {
-            self.prepared = self.prepare();
-        }
-        let Some(mut prepared) = self.prepared.take() else { return };
-        let begun = Instant::now();
-        match self.inside(|writer| prepared.write(&mut writer.connection)) {
+        // Preparing reads from the database, so it may wait for it too.
+        let Some((mut prepared, written, took)) = self.inside(Self::write_next) else { return };
+        match written {
             Ok(()) => {
                 self.works();
-                let took = begun.elapsed();
                 self.view.last_commit_ms = took.as_secs_f64() * 1_000.0;
                 self.count(&prepared, took);
                 if let Some(checkpoint) = &mut self.checkpoint {
@@ -299,6 +296,14 @@ impl DbWriter {
                 }
             }
         }
+    }
+
+    /// Writes what is prepared, or else what waits: that, what came of it, and how long writing took.
+    fn write_next(&mut self) -> Option<(Prepared, Result<(), WriteError>, Duration)> {
+        let mut prepared = self.prepared.take().or_else(|| self.prepare())?;
+        let begun = Instant::now();
+        let written = prepared.write(&mut self.connection);
+        Some((prepared, written, begun.elapsed()))
     }
 
     fn committed(&mut self, prepared: Prepared) {
@@ -330,11 +335,25 @@ impl DbWriter {
         }
     }
 
-    /// Heads of chains that a full transaction left out, while nothing waits to be written.
+    /// Heads of chains that a full transaction left out, while nothing waits to be written. Not while a flush is due:
+    /// one that fails is due again by itself, and each more would be so for ever beside it.
     fn write_heads(&mut self, ctx: &mut Context<Self>) {
-        if self.queue.is_empty() && self.prepared.is_none() {
+        if !self.flushing && self.queue.is_empty() && self.prepared.is_none() {
             self.prepared = self.prepare_heads();
             self.flush(ctx);
+        }
+    }
+
+    /// Folds the write-ahead log into the database, as the last connection that closes would: others may be open.
+    fn close(&mut self) {
+        // Its thread ends first, so that nothing is in the way.
+        self.checkpoint = None;
+        match self.inside(|writer| checkpoint::whole(&mut writer.connection)) {
+            Ok(true) => {}
+            Ok(false) => {
+                info!("another program uses the database: the write-ahead log beside it keeps the newest rows")
+            }
+            Err(error) => warn!(%error, "the write-ahead log beside the database keeps the newest rows"),
         }
     }
 
@@ -377,8 +396,9 @@ impl Handler<Attach> for DbWriter {
     fn handle(&mut self, attach: Attach, _: &mut Self::Context) -> Self::Result {
         // A registry that begins anew numbers its batches from 0 and rebuilds the book.
         self.queue.retain(|b| b.stream != attach.stream);
-        let start =
-            self.start_of(&attach.stream).map_err(|e| format!("the position of a stream can't be read: {e}"))?;
+        let start = self
+            .inside(|writer| writer.start_of(&attach.stream))
+            .map_err(|e| format!("the position of a stream can't be read: {e}"))?;
         let state = StreamState {
             book: Book::new(attach.stream.node.as_str()),
             next: 0,
@@ -446,6 +466,7 @@ impl Handler<super::messages::Stop> for DbWriter {
 
     fn handle(&mut self, _: super::messages::Stop, ctx: &mut Self::Context) {
         self.write_heads(ctx);
+        self.close();
         ctx.stop();
     }
 }

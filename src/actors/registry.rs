@@ -9,6 +9,8 @@ mod border;
 mod caller_tests;
 mod entries;
 mod flow;
+#[cfg(test)]
+mod retry_tests;
 mod scout;
 #[cfg(test)]
 mod tests;
@@ -144,6 +146,8 @@ pub struct Registry {
     flow: Flow,
     trimmed: u64,
     pumping: bool,
+    /// Whether what failed is tried again by itself soon; until then nothing else tries it.
+    retry_pending: bool,
     /// What was read and not taken yet.
     rest: VecDeque<Chunk>,
     /// Where this stands to what was committed before the start.
@@ -171,6 +175,7 @@ impl Registry {
             flow: Flow::default(),
             trimmed: 0,
             pumping: false,
+            retry_pending: false,
             rest: border::lost_before(&setup).into_iter().collect(),
             border: if setup.recall.is_some() { Border::Ahead } else { Border::Passed },
             scout: Scout::default(),
@@ -189,13 +194,14 @@ impl Registry {
 
     /// Reads one stretch, if another may be under way.
     fn read(&mut self, ctx: &mut Context<Self>) {
-        if self.border == Border::Asking || !self.flow.may_ship(&self.setup.calls) {
+        let refused = self.border == Border::Ahead && self.retry_pending;
+        if self.border == Border::Asking || refused || !self.flow.may_ship(&self.setup.calls) {
             return self.look_ahead(ctx);
         }
         if self.is_behind() {
             self.serve_ahead(ctx);
         }
-        if !self.worth_a_batch(ctx) {
+        if self.retry_pending || !self.worth_a_batch(ctx) {
             return;
         }
         let chunk = match self.rest.pop_front() {
@@ -213,8 +219,12 @@ impl Registry {
                 self.stretch(chunk, ctx);
                 self.pump(ctx);
             }
-            Ok(None) if self.setup.source.ends() && self.view.batches == 0 => self.finish(Ok(())),
-            Ok(None) => {}
+            Ok(None) => {
+                self.view.error = None;
+                if self.setup.source.ends() && self.view.batches == 0 {
+                    self.finish(Ok(()));
+                }
+            }
             Err(error) => self.read_failed(&error, ctx),
         }
     }
@@ -246,7 +256,17 @@ impl Registry {
         if ends {
             self.finish(Err(error.to_string()));
         } else {
-            ctx.run_later(READ_AGAIN, |registry, ctx| registry.pump(ctx));
+            self.read_again(ctx);
+        }
+    }
+
+    /// Tries once more what failed, later. One timer for all: each try that fails asks for the next.
+    fn read_again(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.retry_pending, true) {
+            ctx.run_later(READ_AGAIN, |registry, ctx| {
+                registry.retry_pending = false;
+                registry.pump(ctx);
+            });
         }
     }
 

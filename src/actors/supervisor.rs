@@ -68,7 +68,7 @@ pub struct SystemStatus;
 #[rtype(result = "Vec<String>")]
 pub struct Readiness;
 
-/// Stop everything in order. The answer comes when all is written, or the limit is reached: whether all is.
+/// Stop everything in order but the writer, which others read beside. The answer comes when all is written, or the limit is reached: whether all is.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct Shutdown;
@@ -301,7 +301,9 @@ impl Handler<Shutdown> for Supervisor {
         self.stopping = true;
         let nodes: Vec<_> = self.nodes.values().map(NodeUnit::handles).collect();
         let writer = self.setup.writer.clone();
-        if let Some(alarms) = &self.alarms {
+        // With the connections that alarms read with.
+        self.setup.alarms = None;
+        if let Some(alarms) = self.alarms.take() {
             alarms.do_send(Stop);
         }
         Box::pin(async move {
@@ -320,9 +322,8 @@ impl Handler<Shutdown> for Supervisor {
                 unit.commands.get().do_send(Stop);
                 unit.registry.do_send(Stop);
             }
-            // The writer ends behind whatever it was given.
+            // Whoever started the writer ends it: behind all that read from the database.
             let _ = writer.send(WriterStatus).timeout(STATUS_LIMIT).await;
-            writer.do_send(Stop);
             written
         })
     }

@@ -1,7 +1,7 @@
 //! Start and shutdown order of the whole service.
 //!
 //! Start: database, writer, supervisor (which starts each node's journal, registry, commands, connection), HTTP.
-//! Stop: sockets closed, what is in the journals committed, HTTP closed. A tree that fails is started again in
+//! Stop: sockets closed, what is in the journals committed, HTTP closed, the database closed as the last. A tree that fails is started again in
 //! the same process; one that keeps failing ends it, for the system's own supervisor.
 
 mod alarms;
@@ -15,11 +15,12 @@ mod signals;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::actors::alarm::Sources;
 use crate::actors::db_writer::{DbWriter, Lines};
+use crate::actors::messages::Stop;
 use crate::actors::supervisor::{Beat, NewConfig, Shutdown, Supervisor, SupervisorSetup, end};
 use crate::actors::tally::SharedTally;
 use crate::config::{Config, Loaded};
@@ -39,6 +40,8 @@ const MAX_FAILURES: usize = 5;
 const FAILURE_SPAN: Duration = Duration::from_secs(60);
 /// How long the whole shutdown may take.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(4_500);
+/// How long the threads may take to end behind it: the last of them closes the database.
+const JOIN_LIMIT: Duration = Duration::from_millis(400);
 
 /// Who runs the service.
 #[derive(Clone, Copy, Debug)]
@@ -145,9 +148,11 @@ async fn run(
     let [io, core, database] = &arbiters;
     let beat = Beat::default();
     let (failed, mut failures) = mpsc::unbounded_channel();
+    let shown = writer.shown();
+    let writer = DbWriter::start_in_arbiter(&database.handle(), move |_| writer);
     let supervisor = Supervisor::new(SupervisorSetup {
-        shown: writer.shown(),
-        writer: DbWriter::start_in_arbiter(&database.handle(), move |_| writer),
+        shown,
+        writer: writer.clone(),
         config: config.clone(),
         io: io.handle(),
         core: core.handle(),
@@ -157,7 +162,7 @@ async fn run(
     })
     .start();
     let stuck = Duration::from_secs(config.watchdog.stuck_after_s);
-    let _deadman = Deadman::start(beat, stuck, || end("the supervisor is stuck")).map_err(ServeError::System)?;
+    let deadman = Deadman::start(beat, stuck, || end("the supervisor is stuck")).map_err(ServeError::System)?;
     let server = http::start(&config, supervisor.clone(), pool, counted)
         .map_err(|error| ServeError::Port { port: config.http.port, error })?;
     info!("http://127.0.0.1:{}/health/ready says whether it is ready, /api/v1/system how everything is", server.port);
@@ -187,31 +192,75 @@ async fn run(
             notify::stopping();
         }
     }
-    stop(&supervisor, server, &mut signals).await;
-    for arbiter in arbiters {
+    let in_time = stop(&supervisor, &writer, server, &mut signals).await;
+    // It is not to look at what has stopped; what doesn't end has a limit of its own here.
+    drop(deadman);
+    arbiters.iter().for_each(|arbiter| {
         arbiter.stop();
+    });
+    match ended {
+        Ended::Stopped if in_time => {
+            if !joined(arbiters, JOIN_LIMIT).await {
+                warn!("not every thread ended in time; the next start finds the newest rows in the write-ahead log");
+            }
+        }
+        // Nobody waits for what hangs.
+        Ended::Stopped => {}
         // The journal's and the database's locks are free when the threads have ended.
-        if ended != Ended::Stopped && arbiter.join().is_err() {
-            warn!("a thread of the service had failed");
+        Ended::Failed(_) => {
+            if !joined(arbiters, stuck).await {
+                end("a thread of the service doesn't end");
+            }
         }
     }
     Ok(ended)
 }
 
-/// Stops the tree and HTTP in order, within the limit; a signal ends it at once.
-async fn stop(supervisor: &Addr<Supervisor>, server: http::Server, signals: &mut Signals) {
+/// Waits for the threads; whether all have ended within the limit.
+async fn joined(arbiters: [Arbiter; 3], limit: Duration) -> bool {
+    let (done, all) = oneshot::channel();
+    let join = move || {
+        for arbiter in arbiters {
+            if arbiter.join().is_err() {
+                warn!("a thread of the service had failed");
+            }
+        }
+        // Nobody listens only when the limit is over.
+        let _ = done.send(());
+    };
+    let waits = std::thread::Builder::new().name("join".into()).spawn(join);
+    waits.is_ok() && tokio::time::timeout(limit, all).await.is_ok()
+}
+
+/// Stops the tree and HTTP in order, then the writer, within the limit; a signal ends it at once. Whether all stopped.
+async fn stop(
+    supervisor: &Addr<Supervisor>,
+    writer: &Addr<DbWriter>,
+    server: http::Server,
+    signals: &mut Signals,
+) -> bool {
     let orderly = async {
         let written = supervisor.send(Shutdown).await.unwrap_or(false);
         server.stop().await;
-        written
+        // As the last, behind all that read: it folds the write-ahead log into the database file.
+        writer.send(Stop).await.is_ok() && written
     };
     tokio::select! {
-        written = orderly => match written {
-            true => info!("stopped: sockets closed, everything written"),
-            false => warn!("stopped: sockets closed; the journal keeps what is not written"),
-        },
-        () = tokio::time::sleep(SHUTDOWN_LIMIT) => error!("not everything stopped in time; the journal keeps what is not written"),
-        signal = signals.next() => warn!("{}: stops at once", signal.name()),
+        written = orderly => {
+            match written {
+                true => info!("stopped: sockets closed, everything written"),
+                false => warn!("stopped: sockets closed; the journal keeps what is not written"),
+            }
+            true
+        }
+        () = tokio::time::sleep(SHUTDOWN_LIMIT) => {
+            error!("not everything stopped in time; the journal keeps what is not written");
+            false
+        }
+        signal = signals.next() => {
+            warn!("{}: stops at once", signal.name());
+            false
+        }
     }
 }
 

@@ -8,15 +8,20 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::sql_types::Integer;
 use tracing::warn;
 
 use super::look::{Refusal, uri};
 
 /// Bytes of events after which it is worth a checkpoint.
 const EACH_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long the last checkpoint of a run waits for readers: the whole stop has 5 s.
+const LAST_WAIT: Duration = Duration::from_millis(300);
 
 /// The thread that checkpoints, and how much has been written since it was last asked to.
 #[derive(Debug)]
@@ -70,6 +75,25 @@ impl Drop for Checkpointer {
         // The last connection that closes folds the whole log in: this one shall not be it by chance.
         let _ = self.thread.take().map(JoinHandle::join);
     }
+}
+
+/// A checkpoint's answer.
+#[derive(QueryableByName)]
+struct Answer {
+    /// 1 when somebody was in the way.
+    #[diesel(sql_type = Integer)]
+    busy: i32,
+}
+
+/// Folds the whole log in and empties it; false when a reader that is still at an older state keeps some of it.
+/// (<https://sqlite.org/pragma.html#pragma_wal_checkpoint>)
+///
+/// # Errors
+/// When the database can't be read or written.
+pub fn whole(connection: &mut SqliteConnection) -> QueryResult<bool> {
+    connection.batch_execute(&format!("PRAGMA busy_timeout = {}", LAST_WAIT.as_millis()))?;
+    let answer: Answer = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(connection)?;
+    Ok(answer.busy == 0)
 }
 
 fn run(mut connection: SqliteConnection, asked: &Receiver<()>) {

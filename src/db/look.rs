@@ -1,24 +1,33 @@
 //! A look at a database file before anything is done to it: is it ours, can this program read it?
 //!
 //! A file of another program must stay untouched: not a byte of it changes and no file appears beside it.
-//! So its header is read as a plain file, and its tables through a connection that SQLite is told to treat as
-//! a file on a read-only medium (`immutable=1`), which takes no lock and makes no `-wal` file.
+//! So its header and its tables are read through a connection that SQLite is told to treat as a file on a read-only
+//! medium (`immutable=1`), which takes no lock and makes no `-wal` file. Never as a plain file: closing one drops the
+//! locks of every connection that this process has to it (<https://sqlite.org/howtocorrupt.html>, 2.2), and at a
+//! start anew in the same process there may still be one.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
+use diesel::sql_types::Integer;
 use diesel::sqlite::Sqlite;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use rustix::fs::{Access, access};
 
 use super::open::MIGRATIONS;
 use super::space::{beside, length};
+use super::trouble::Trouble;
 
 /// `PRAGMA application_id` of our databases: "CCdr" (<https://sqlite.org/pragma.html#pragma_application_id>).
 pub const APPLICATION_ID: i32 = 0x4343_6472;
+
+/// How long a look waits for who has the database locked: longer than the last checkpoint of a service that stops.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tables that are ours, with those of diesel's migrations.
 const OURS: [&str; 10] = [
@@ -101,6 +110,16 @@ pub enum Refusal {
         /// SQLite's words.
         detail: String,
     },
+    /// It can't be read now, and nothing says that it is damaged.
+    #[error("'{path}' can't be read ({detail}): {}", trouble.advice())]
+    Trouble {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's words.
+        detail: String,
+        /// What kind of trouble it is.
+        trouble: Trouble,
+    },
     /// The operating system does not let us read it.
     #[error("'{path}' can't be read ({error}): check database.path (DB_PATH), owner and permissions")]
     Unreadable {
@@ -114,21 +133,17 @@ pub enum Refusal {
     PathNotUtf8(PathBuf),
 }
 
-/// Looks at the file at `path` and changes nothing. To be called before this process has it open: closing a
-/// plain file drops the locks that SQLite holds on it in the same process.
+/// Looks at the file at `path` and changes nothing.
 ///
 /// # Errors
 /// See [`Refusal`].
 pub fn look(path: &Path) -> Result<Found, Refusal> {
-    let Some(header) = header(path)? else { return Ok(Found::Nothing) };
-    if !header.starts_with(b"SQLite format 3\0") {
-        return Err(Refusal::NotSqlite { path: path.into() });
-    }
-    // Offset 68 of the header, big-endian (https://sqlite.org/fileformat.html#the_database_header).
-    let mark = match header.get(68..72).and_then(|bytes| bytes.try_into().ok()) {
-        Some(bytes) => i32::from_be_bytes(bytes),
-        None => return Err(Refusal::NotSqlite { path: path.into() }),
-    };
+    look_within(PATIENCE, path)
+}
+
+/// A look that waits so long for who has the database locked.
+fn look_within(patience: Duration, path: &Path) -> Result<Found, Refusal> {
+    let Some(mark) = mark(path)? else { return Ok(Found::Nothing) };
     let foreign = |what: String| Refusal::Foreign { path: path.into(), what };
     if mark != APPLICATION_ID {
         if mark != 0 {
@@ -145,6 +160,8 @@ pub fn look(path: &Path) -> Result<Found, Refusal> {
     }
     // Ours from here on: a write-ahead log, of a service that runs or of one that crashed, must be read too.
     let mut conn = read_only(path, !beside(path, "-wal").exists())?;
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {}", patience.as_millis()))
+        .map_err(|error| refused(path, &error))?;
     let tables = tables(&mut conn, path)?;
     let pending = pending(&mut conn, path, &tables)?;
     match tables.iter().find(|table| !OURS.contains(&table.as_str())) {
@@ -153,8 +170,15 @@ pub fn look(path: &Path) -> Result<Found, Refusal> {
     }
 }
 
-/// The first bytes of the file; `None` where there is no file or an empty one.
-fn header(path: &Path) -> Result<Option<Vec<u8>>, Refusal> {
+/// `PRAGMA application_id`.
+#[derive(QueryableByName)]
+struct Mark {
+    #[diesel(sql_type = Integer)]
+    application_id: i32,
+}
+
+/// The mark in the header of the file itself; `None` where there is no file or an empty one.
+fn mark(path: &Path) -> Result<Option<i32>, Refusal> {
     let unreadable = |error| Refusal::Unreadable { path: path.into(), error };
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => return Err(Refusal::NotAFile { path: path.into() }),
@@ -163,9 +187,9 @@ fn header(path: &Path) -> Result<Option<Vec<u8>>, Refusal> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
     }
-    let mut header = Vec::with_capacity(100);
-    File::open(path).and_then(|file| file.take(100).read_to_end(&mut header)).map_err(unreadable)?;
-    Ok(Some(header))
+    access(path, Access::READ_OK).map_err(|errno| unreadable(errno.into()))?;
+    let mark: QueryResult<Mark> = diesel::sql_query("PRAGMA application_id").get_result(&mut read_only(path, true)?);
+    mark.map(|mark| Some(mark.application_id)).map_err(|error| refused(path, &error))
 }
 
 fn has_content(path: &Path, ending: &str) -> Result<bool, Refusal> {
@@ -175,11 +199,18 @@ fn has_content(path: &Path, ending: &str) -> Result<bool, Refusal> {
 
 fn read_only(path: &Path, immutable: bool) -> Result<SqliteConnection, Refusal> {
     let uri = uri(path, if immutable { "mode=ro&immutable=1" } else { "mode=ro" })?;
-    SqliteConnection::establish(&uri).map_err(|error| corrupt(path, &error))
+    SqliteConnection::establish(&uri).map_err(|error| refused(path, &error))
 }
 
-fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Refusal {
-    Refusal::Corrupt { path: path.into(), detail: error.to_string() }
+/// What an error of SQLite means: a database that is locked is not damaged.
+fn refused(path: &Path, error: &dyn std::fmt::Display) -> Refusal {
+    let (path, detail) = (path.to_path_buf(), error.to_string());
+    match Trouble::of_text(&detail) {
+        // SQLITE_NOTADB, of the header (https://sqlite.org/rescode.html#notadb).
+        Trouble::Corrupt if detail.contains("not a database") => Refusal::NotSqlite { path },
+        Trouble::Corrupt => Refusal::Corrupt { path, detail },
+        trouble => Refusal::Trouble { path, detail, trouble },
+    }
 }
 
 /// `file:` URI of a path, for SQLite's options behind the question mark (<https://sqlite.org/uri.html>).
@@ -212,7 +243,7 @@ fn tables(conn: &mut SqliteConnection, path: &Path) -> Result<Vec<String>, Refus
         .select(sqlite_master::name)
         .order(sqlite_master::name)
         .load(conn)
-        .map_err(|error| corrupt(path, &error))
+        .map_err(|error| refused(path, &error))
 }
 
 diesel::table! {
@@ -225,11 +256,11 @@ diesel::table! {
 
 /// Names of the migrations that the database still needs.
 fn pending(conn: &mut SqliteConnection, path: &Path, tables: &[String]) -> Result<Vec<String>, Refusal> {
-    let known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(|error| corrupt(path, &error))?;
+    let known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(|error| refused(path, &error))?;
     let ran: BTreeSet<String> = if tables.iter().any(|table| table == "__diesel_schema_migrations") {
         let rows: QueryResult<Vec<String>> =
             __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(conn);
-        rows.map_err(|error| corrupt(path, &error))?.into_iter().collect()
+        rows.map_err(|error| refused(path, &error))?.into_iter().collect()
     } else {
         BTreeSet::new()
     };
@@ -244,4 +275,58 @@ fn pending(conn: &mut SqliteConnection, path: &Path, tables: &[String]) -> Resul
         .collect();
     missing.sort();
     Ok(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Database;
+    use crate::db::open::open_write;
+
+    fn made(folder: &Path) -> PathBuf {
+        let config = Database { path: folder.join("calls.db"), ..Database::default() };
+        drop(open_write(&config).unwrap());
+        config.path
+    }
+
+    #[test]
+    fn a_locked_database_is_waited_for_and_is_not_called_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = made(folder.path());
+        let mut other = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
+        other.batch_execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; CREATE VIEW some AS SELECT 1").unwrap();
+        // A write-ahead log beside it, as of a service that runs: then the look takes a lock itself.
+        other.batch_execute("COMMIT; BEGIN EXCLUSIVE").unwrap();
+        assert!(beside(&path, "-wal").exists());
+        let (begun, patience) = (std::time::Instant::now(), Duration::from_millis(200));
+        let error = look_within(patience, &path).unwrap_err();
+        assert!(matches!(error, Refusal::Trouble { trouble: Trouble::Locked, .. }), "{error}");
+        assert!(begun.elapsed() >= patience, "it waited for {:?}", begun.elapsed());
+        assert!(!error.to_string().contains("damaged"), "{error}");
+        drop(other);
+        assert_eq!(look(&path).unwrap(), Found::Ours { pending: Vec::new() });
+    }
+
+    /// The locks of this process on the file, as the system lists them.
+    #[cfg(target_os = "linux")]
+    fn locks(path: &Path) -> usize {
+        use std::os::unix::fs::MetadataExt;
+        let inode = format!(":{} ", std::fs::metadata(path).unwrap().ino());
+        let ours = format!(" {} ", std::process::id());
+        let all = std::fs::read_to_string("/proc/locks").unwrap();
+        all.lines().filter(|line| line.contains(&inode) && line.contains(&ours)).count()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_look_drops_no_locks_of_this_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = made(folder.path());
+        let mut open = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
+        open.batch_execute("BEGIN; SELECT COUNT(*) FROM calls").unwrap();
+        let before = locks(&path);
+        assert!(before > 0, "a connection to a database with a write-ahead log holds a lock on it");
+        look(&path).unwrap();
+        assert_eq!(locks(&path), before);
+    }
 }

@@ -71,3 +71,34 @@ fn copies_of_a_busy_database_agree_with_the_journal_up_to_their_position() {
         assert_eq!(told(&rows), told(&Rows::at(&replayed)), "{}", copy.display());
     }
 }
+
+#[test]
+fn an_orderly_stop_leaves_everything_in_the_one_database_file() {
+    let mix = vec![MixEntry::new("answered", 1).stretched(1.0, 1.5)];
+    let sim = Sim::start(SimConfig { mix, calls_per_second: 30.0, ..SimConfig::default() }).unwrap();
+    let url = sim.url();
+    let mut environment = vec![("ARI_URL", url.as_str())];
+    environment.extend(USER);
+    let mut service = Service::with("", &environment);
+    wait::until("calls", s(60), || {
+        let calls = service.rows().try_calls("1")?.len();
+        if calls >= 20 { Ok(()) } else { Err(format!("{calls} of 20")) }
+    });
+    // Those that read have the database open, too.
+    assert_eq!(service.get("/api/v1/gaps").unwrap().0, 200);
+    service.signal("TERM");
+    let taken = service.stops();
+    assert!(taken < s(5), "{taken:?}");
+    service.says("everything written", s(1));
+    let database = service.database();
+    let log = PathBuf::from(format!("{}-wal", database.display()));
+    let left = std::fs::metadata(&log).map_or(0, |found| found.len());
+    assert_eq!(left, 0, "{}: {}", log.display(), service.tail());
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&database, &copy).unwrap();
+    let events = |rows: Rows| rows.number("SELECT COUNT(*) AS number FROM events");
+    let (copied, all) = (Rows::at(&copy), service.rows());
+    assert!(copied.calls("1").len() >= 20);
+    assert_eq!(events(copied), events(all));
+}

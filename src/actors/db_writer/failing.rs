@@ -44,6 +44,8 @@ impl DbWriter {
         if self.repair_due {
             db::heads::repair(&mut self.connection)?;
             self.repair_due = false;
+            // No batch says so when none waits.
+            self.works();
         }
         Ok(())
     }

@@ -77,6 +77,12 @@ impl Prepared {
         self.preps.iter().flat_map(|p| &p.part.gaps)
     }
 
+    /// Whether this batch needs a transaction of its own: what a rebuild folds is in the database and not written, which
+    /// must not take along what an earlier batch of the stream has to write (a call whose logic failed).
+    fn ends_before(&self, next: &WriteBatch) -> bool {
+        next.rebuilds && self.preps.iter().any(|p| !p.batch.rebuilds && p.batch.stream == next.stream)
+    }
+
     pub(super) fn told(&self) -> &[Told] {
         &self.told
     }
@@ -205,7 +211,7 @@ impl DbWriter {
         let mut prepared = Prepared { preps: Vec::new(), heads: Vec::new(), told: Vec::new() };
         let mut rows = 0;
         while rows < self.config.batch_rows {
-            let Some(batch) = self.queue.pop_front() else { break };
+            let Some(batch) = self.queue.pop_front_if(|next| !prepared.ends_before(next)) else { break };
             rows += batch.events.len().max(1);
             if let Some(prep) = self.prepare_one(batch) {
                 prepared.preps.push(prep);

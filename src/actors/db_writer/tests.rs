@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::actors::batch::{RawEvent, Word};
-use crate::call::{ChanKey, ChanKind, Fact, Opening};
+use crate::call::{ChanKey, ChanKind, Fact, Opening, Origin, Stay};
 use crate::db::read;
 
 fn stream(node: &str) -> Stream {
@@ -92,4 +92,85 @@ async fn an_overlap_is_cut_told_and_holds_up_nobody() {
     assert_eq!(&places[9..], ["at 90", "at 150", "at 160", "at 170", "at 180", "at 190"]);
     assert!(one.windows(2).all(|pair| pair[1].2 == Some(pair[0].0)), "the chain is whole: {one:?}");
     assert_eq!(written("two", &mut other).len(), 20);
+}
+
+fn database(dir: &TempDir) -> config::Database {
+    config::Database { path: dir.path().join("calls.db"), ..config::Database::default() }
+}
+
+fn opened(config: &config::Database) -> DbWriter {
+    DbWriter::open(config, Lines::new(&config::Lines::default()).unwrap()).unwrap()
+}
+
+/// Asks the writer again and again until it is so, or for ten seconds.
+async fn until(writer: &Addr<DbWriter>, so: impl Fn(&WriterView) -> bool) -> WriterView {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let view = writer.send(WriterStatus).await.unwrap();
+        if so(&view) {
+            return view;
+        }
+        assert!(Instant::now() < deadline, "{view:?}");
+    }
+}
+
+#[actix::test]
+async fn a_start_beside_a_locked_database_tries_again_in_one_row() {
+    let dir = TempDir::new().unwrap();
+    let config = config::Database { busy_timeout_ms: 1, ..database(&dir) };
+    drop(opened(&config));
+    let mut other = SqliteConnection::establish(&config.path.to_string_lossy()).unwrap();
+    diesel::sql_query("BEGIN IMMEDIATE").execute(&mut other).unwrap();
+    let writer = opened(&config);
+    assert!(writer.repair_due);
+    let (begun, writer) = (Instant::now(), writer.start());
+    until(&writer, |view| view.failures >= 6).await;
+    // Five waits of 50 ms, doubled each time.
+    assert!(begun.elapsed() >= RETRY.0 * 31, "tries multiply: {:?}", begun.elapsed());
+    diesel::sql_query("ROLLBACK").execute(&mut other).unwrap();
+    until(&writer, |view| view.failing.is_none()).await;
+}
+
+#[actix::test]
+async fn a_call_whose_logic_failed_in_a_rebuild_is_marked() {
+    let dir = TempDir::new().unwrap();
+    // All three come before the first transaction.
+    let config = config::Database { batch_wait_ms: 200, ..database(&dir) };
+    let writer = opened(&config).start();
+    writer.send(Attach { stream: stream("one"), registry: None }).await.unwrap().unwrap();
+    let mut first = batch("one", 0, 0, 100);
+    let at = first.received;
+    let stay = Stay { from: at, call: ChanKey(0), calling: true };
+    first.facts.push((ChanKey(0), at, Fact::Stays(Box::new([stay]))));
+    first.facts.push((ChanKey(0), at, Fact::Origin(Origin::Caller)));
+    let broken =
+        WriteBatch { facts: vec![(ChanKey(0), at, Fact::Broken)], events: Vec::new(), ..batch("one", 1, 100, 100) };
+    let rebuilt = |batch: WriteBatch| WriteBatch { rebuilds: true, ..batch };
+    for batch in [rebuilt(first), broken, rebuilt(batch("one", 2, 100, 200))] {
+        writer.send(Write(Box::new(batch))).await.unwrap();
+    }
+    until(&writer, |view| view.queue == 0).await;
+    let mut other = SqliteConnection::establish(&config.path.to_string_lossy()).unwrap();
+    let calls = read::last_calls(&mut other, 10).unwrap();
+    assert_eq!(calls.iter().map(|call| call.row.incomplete).collect::<Vec<_>>(), [true]);
+}
+
+#[actix::test]
+async fn when_it_has_stopped_all_rows_are_in_the_database_file_though_others_have_it_open() {
+    let dir = TempDir::new().unwrap();
+    let config = database(&dir);
+    let writer = opened(&config).start();
+    let mut other = SqliteConnection::establish(&config.path.to_string_lossy()).unwrap();
+    assert!(read::last_calls(&mut other, 10).unwrap().is_empty());
+    writer.send(Attach { stream: stream("one"), registry: None }).await.unwrap().unwrap();
+    writer.send(Write(Box::new(batch("one", 0, 0, 100)))).await.unwrap();
+    until(&writer, |view| view.queue == 0).await;
+    writer.send(crate::actors::messages::Stop).await.unwrap();
+    let log = db::space::measure(&config.path).unwrap().wal_bytes;
+    assert_eq!(log, 0);
+    drop(other);
+    let copy = dir.path().join("copy.db");
+    std::fs::copy(&config.path, &copy).unwrap();
+    let mut copy = SqliteConnection::establish(&copy.to_string_lossy()).unwrap();
+    assert_eq!(db::schema::events::table.count().get_result::<i64>(&mut copy).unwrap(), 10);
 }

@@ -14,7 +14,7 @@ use rustc_hash::FxHashSet;
 use tracing::{error, info, warn};
 
 use super::entries::{Entries, time_of};
-use super::{READ_AGAIN, Registry, RegistrySetup};
+use super::{Registry, RegistrySetup};
 use crate::actors::db_writer::{Recall, Recalled};
 use crate::actors::journal::{Chunk, Position, SkipReason, Skipped};
 use crate::model::Timestamp;
@@ -84,7 +84,7 @@ impl Registry {
                     error!(node = %registry.setup.stream.node, %error, "open calls can't be restored yet");
                     registry.border = Border::Ahead;
                     registry.view.error = Some(error);
-                    ctx.run_later(READ_AGAIN, |registry, ctx| registry.pump(ctx));
+                    registry.read_again(ctx);
                 }
             },
         ));

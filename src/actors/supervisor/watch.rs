@@ -79,13 +79,17 @@ impl Supervisor {
     }
 
     fn looked(&mut self, silent: Vec<String>) {
+        if self.stopping {
+            // Who has stopped doesn't answer.
+            return;
+        }
         let now = Instant::now();
         for name in silent.iter().filter(|name| !self.silence.0.contains_key(*name)) {
             error!("the {name} doesn't answer");
         }
         self.silence.looked(silent, now);
         let limit = Duration::from_secs(self.setup.config.watchdog.stuck_after_s);
-        if let Some(name) = self.silence.beyond(limit, now).filter(|_| !self.stopping) {
+        if let Some(name) = self.silence.beyond(limit, now) {
             end(&format!("the {name} has not answered for {} s", limit.as_secs()));
         }
     }
