@@ -1,5 +1,8 @@
 //! Where ARI is and how to get in: URLs, credentials and TLS, shared by the event socket and the REST client.
 
+mod accept;
+#[cfg(test)]
+mod accept_tests;
 mod client;
 mod failure;
 #[cfg(test)]
@@ -13,6 +16,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -22,6 +26,7 @@ use tokio_tungstenite::tungstenite::{Error, error::TlsError};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
+pub use accept::{Door, Listener, server_tls};
 pub use client::{Answer, AriClient};
 pub use failure::{AriHttpError, SocketFailure};
 pub use unchecked::Unchecked;
@@ -29,7 +34,15 @@ pub use unchecked::Unchecked;
 use crate::config::{Ari, Asterisk, Secret};
 
 /// The event socket. Every message that holds an event comes as a binary one, whatever Asterisk called it: see [`Unchecked`].
-pub type Socket = WebSocketStream<Unchecked<MaybeTlsStream<TcpStream>>>;
+pub type Socket = WebSocketStream<Unchecked<Wire>>;
+
+/// What carries it: with or without TLS, whoever connected to whom.
+pub type Wire = Box<dyn Carrier>;
+
+/// What can carry the event socket.
+pub trait Carrier: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Carrier for S {}
 
 /// By how much a frame may exceed `ari.max_frame_bytes` and the socket is kept, bytes: it is read to its end and thrown
 /// away but for a sample. What claims to be longer isn't read: the session ends.
@@ -121,7 +134,7 @@ impl AriHttp {
         let limit = Some(self.max_frame_bytes.saturating_add(READ_BEYOND_BYTES));
         let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
         let opening = async {
-            let stream = Unchecked::new(self.stream().await?);
+            let stream = Unchecked::new(Box::new(self.stream().await?) as Wire);
             tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await
         };
         match tokio::time::timeout(self.connect_timeout, Box::pin(opening)).await {
