@@ -4,24 +4,27 @@ use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::accept::{Door, Listener};
+use super::accept::{Door, Listener, server_tls};
 use crate::config::Secret;
 
 const LONG: Duration = Duration::from_secs(10);
 
-async fn listener(handshake: Duration) -> (Listener, String) {
-    let door = Door {
+fn door(handshake: Duration) -> Door {
+    Door {
         path: "/feed/main".into(),
         username: "backend".into(),
         password: Secret::new("right"),
         max_frame_bytes: 1_024,
         handshake,
-    };
-    let listener = Listener::bind("127.0.0.1:0", None, door).await.unwrap();
+    }
+}
+
+async fn listener(handshake: Duration) -> (Listener, String) {
+    let listener = Listener::bind("127.0.0.1:0", None, door(handshake)).await.unwrap();
     let address = listener.address().unwrap().to_string();
     (listener, address)
 }
@@ -116,4 +119,38 @@ async fn a_second_connection_is_closed_while_one_lives() {
             assert_eq!(told.unwrap(), Err(None));
         }
     }
+}
+
+#[actix_rt::test]
+async fn over_tls_a_text_that_is_no_utf_8_arrives_as_it_came() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    let missing = server_tls(&certificate, &key).err().unwrap();
+    assert!(missing.starts_with(&key.display().to_string()), "{missing}");
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = server_tls(&certificate, &key).unwrap();
+    let mut listener = Listener::bind("127.0.0.1:0", Some(tls), door(LONG)).await.unwrap();
+    let address = listener.address().unwrap();
+    let outside = async {
+        let trust = super::tls::client_config(Some(&certificate)).unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let mut stream = tokio_rustls::TlsConnector::from(trust).connect(name, stream).await.unwrap();
+        // base64 of backend:right; then a masked text frame of the byte 0xff.
+        let head = "GET /feed/main HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                    Sec-WebSocket-Protocol: ari\r\nAuthorization: Basic YmFja2VuZDpyaWdodA==\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 101");
+        stream.write_all(&[0x81, 0x81, 0, 0, 0, 0, 0xff]).await.unwrap();
+        stream.flush().await.unwrap();
+        stream
+    };
+    let (mut socket, _client) = timeout(LONG, async { tokio::join!(listener.accept(), outside) }).await.unwrap();
+    let message = timeout(LONG, socket.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(message, Message::Binary(vec![0xff].into()));
 }
