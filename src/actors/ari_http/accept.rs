@@ -21,6 +21,7 @@ use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -129,6 +130,13 @@ impl Listener {
         self.tcp.local_addr()
     }
 
+    /// Where Asterisk is expected, for people.
+    pub fn shown(&self) -> String {
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        let address = self.address().map_or_else(|e| e.to_string(), |address| address.to_string());
+        format!("{scheme}://{address}{}", self.door.path)
+    }
+
     /// Waits until somebody is let in; who isn't is logged.
     pub async fn accept(&mut self) -> Socket {
         let Self { tcp, tls, door, login, failed } = self;
@@ -137,10 +145,13 @@ impl Listener {
             tokio::select! {
                 Some((who, result)) = under_way.next() => match result {
                     Ok(socket) => return socket,
-                    Err(why) => {
+                    Err(Failure { refused, reason }) => {
                         let ip = SocketAddr::ip(&who);
-                        failed.count(ip);
-                        warn!("a connection from {ip} to the feed's listener was refused: {why}");
+                        // One that broke off is no guess: Asterisk itself leaves such while nobody accepts.
+                        if refused {
+                            failed.count(ip);
+                        }
+                        warn!("a connection from {ip} to the feed's listener came to nothing: {}", reason);
                     }
                 },
                 came = tcp.accept(), if under_way.len() < HANDSHAKES => match came {
@@ -151,7 +162,7 @@ impl Listener {
                         let (tls, door, login) = (tls.as_ref(), &*door, login.as_slice());
                         under_way.push(async move {
                             let result = timeout(door.handshake, Box::pin(handshake(stream, tls, door, login))).await;
-                            (who, result.unwrap_or_else(|_| Err("the handshake took too long".to_owned())))
+                            (who, result.unwrap_or_else(|_| Err(Failure::from("it took too long"))))
                         });
                     }
                     Err(error) => {
@@ -174,7 +185,20 @@ impl Listener {
     }
 }
 
-async fn handshake(stream: TcpStream, tls: Option<&TlsAcceptor>, door: &Door, login: &[u8]) -> Result<Socket, String> {
+/// Why somebody did not come in.
+struct Failure {
+    reason: String,
+    /// Whether a login, path or subprotocol was wrong.
+    refused: bool,
+}
+
+impl<S: Into<String>> From<S> for Failure {
+    fn from(reason: S) -> Self {
+        Self { reason: reason.into(), refused: false }
+    }
+}
+
+async fn handshake(stream: TcpStream, tls: Option<&TlsAcceptor>, door: &Door, login: &[u8]) -> Result<Socket, Failure> {
     let limit = Some(door.max_frame_bytes.saturating_add(READ_BEYOND_BYTES));
     let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
     // Small frames (pings, requests) shall not wait for an acknowledgement.
@@ -192,7 +216,7 @@ async fn handshake(stream: TcpStream, tls: Option<&TlsAcceptor>, door: &Door, lo
         Err(status) => Err(refusal(status)),
     };
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(Unchecked::new(stream), judge, Some(config)).await;
-    accepted.map_err(|e| e.to_string())
+    accepted.map_err(|e| Failure { refused: matches!(e, Error::Http(_)), reason: e.to_string() })
 }
 
 /// The login first: a stranger learns no path.

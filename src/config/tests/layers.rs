@@ -100,6 +100,8 @@ fn the_ari_names_describe_the_first_server() {
         password: Secret::new("12345"),
         app: "desk".into(),
         ca_file: Some(ca),
+        feed_listen: String::new(),
+        feed_password: Secret::default(),
     };
     assert_eq!(loaded.config.asterisk, [expected]);
     for setting in loaded.settings().iter().filter(|setting| setting.key.starts_with("asterisk")) {

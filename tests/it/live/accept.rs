@@ -1,0 +1,114 @@
+//! Accept mode: a real Asterisk connects out to the feed process and keeps events while nobody listens.
+
+use super::feed::{Traffic, all_calls, all_right, pass, soak};
+use super::stage::closed_rows;
+use crate::kit::asterisk::USER;
+use crate::kit::wait::{self, s};
+use crate::kit::{Asterisk, Feed, Service, aloud, free_port, live};
+
+/// A service that follows a feed process to which Asterisk connects.
+fn pair() -> (Asterisk, Service, Feed) {
+    let port = free_port();
+    let asterisk = Asterisk::outward(port);
+    let (url, listen) = (asterisk.url(), format!("127.0.0.1:{port}"));
+    let user = [
+        ("ARI_URL", &*url),
+        ("ARI_USERNAME", USER.0),
+        ("ARI_PASSWORD", USER.1),
+        ("ARI_APP_NAME", "callcenter-app"),
+        ("ARI_FEED_LISTEN", &*listen),
+        ("ARI_FEED_PASSWORD", "feed-password"),
+    ];
+    let mut service = Service::prepared("", &user);
+    let feed = Feed::start(&service);
+    service.restart();
+    assert_eq!(service.system()["nodes"][0]["feed"]["mode"], "process");
+    (asterisk, service, feed)
+}
+
+/// Stops the feed in order.
+#[track_caller]
+fn stop(mut feed: Feed) {
+    feed.signal("TERM");
+    assert!(feed.ends());
+}
+
+/// One call of 100 to 101, who answers.
+#[track_caller]
+fn call(asterisk: &Asterisk) {
+    asterisk.caller("uac", 100, &["to=101", "talk=500"]).succeed(s(30));
+}
+
+#[test]
+fn what_asterisk_kept_is_no_gap_and_another_asterisk_or_a_sudden_end_is_one() {
+    if !live() {
+        return;
+    }
+    let (asterisk, mut service, feed) = pair();
+    let phone = asterisk.answerer(101, 100, 3_600_000);
+    call(&asterisk);
+    closed_rows(&service, "status = 'answered'", 1);
+    let device_states =
+        || service.rows().number("SELECT COUNT(*) AS number FROM events WHERE type = 'DeviceStateChanged'");
+    wait::until("device states", s(10), || if device_states() > 0 { Ok(()) } else { Err("none") });
+    stop(feed);
+    call(&asterisk);
+    asterisk.quiet(s(10));
+    let mut feed = Feed::start(&service);
+    let calls = closed_rows(&service, "status = 'answered'", 2);
+    assert!(calls.iter().all(|call| call.incomplete == 0), "{calls:#?}");
+    feed.succeed(&service);
+    call(&asterisk);
+    closed_rows(&service, "status = 'answered'", 3);
+    assert_eq!(service.rows().gaps(), Vec::<String>::new());
+
+    // A sudden end may have lost what was on its way.
+    feed.sigkill();
+    call(&asterisk);
+    let feed = Feed::start(&service);
+    wait::until("a gap", s(10), || match service.rows().gaps().len() {
+        1 => Ok(()),
+        other => Err(other),
+    });
+    closed_rows(&service, "status = 'answered'", 4);
+
+    // Another Asterisk has kept nothing.
+    drop(phone);
+    stop(feed);
+    asterisk.kill9();
+    asterisk.up();
+    let feed = Feed::start(&service);
+    wait::until("a second gap", s(10), || match service.rows().gaps().len() {
+        2 => Ok(()),
+        other => Err(other),
+    });
+    stop(feed);
+    service.sigterm();
+}
+
+#[test]
+fn a_feed_that_asterisk_connects_to_is_stopped_and_started_and_every_call_is_right() {
+    if !live() {
+        return;
+    }
+    let (asterisk, mut service, mut feed) = pair();
+    let (wanted_stops, rounds) = if soak() { (20, 4) } else { (3, 1) };
+    // Three calls a second: at twelve a second this Asterisk was seen to crash.
+    let traffic = Traffic::paced(&asterisk, rounds, 33);
+    let mut stops = 0;
+    while stops < wanted_stops {
+        pass(500, 3_000);
+        stop(feed);
+        pass(0, 3_000);
+        feed = Feed::start(&service);
+        stops += 1;
+    }
+    assert!(traffic.goes_on(), "the calls ended before the stops");
+    let (wanted, mark) = traffic.finish(&asterisk);
+    let calls = all_calls(&asterisk, &service, wanted, mark);
+    aloud(&format!("{} calls, the feed stopped and started {stops} times", calls.len()));
+    assert_eq!(service.rows().gaps(), Vec::<String>::new(), "Asterisk kept everything");
+    all_right(&asterisk, &calls, mark);
+    stop(feed);
+    service.sigterm();
+}
