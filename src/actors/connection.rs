@@ -9,6 +9,8 @@
 //! (`outbox`), so that reading waits for nothing but the socket. A panic in any of them ends the actor; its parent is
 //! told.
 
+#[cfg(test)]
+mod accept_tests;
 mod away;
 mod control;
 mod full;

@@ -43,7 +43,7 @@ pub(super) fn check(config: &Config, mistakes: &mut Vec<Mistake>) {
         }
         if config.feed.mode == FeedMode::Own {
             let sentence =
-                "Only a feed process can be connected to. Allowed with it: feed.mode \"auto\" or \"process\".";
+                "Only a feed process can be connected to. Allowed: feed.mode \"auto\" or \"process\" with it.";
             wrong("feed_listen", format!("{:?}", server.feed_listen), sentence);
         }
     }

@@ -51,6 +51,15 @@ impl Asterisk {
         shown_url(&self.url)
     }
 
+    /// The secret of this field, if it is one.
+    pub(super) fn secret(&self, field: &str) -> Option<&Secret> {
+        match field {
+            "password" => Some(&self.password),
+            "feed_password" => Some(&self.feed_password),
+            _ => None,
+        }
+    }
+
     /// Whether Asterisk connects to the feed process, not the other way round.
     pub fn accepts(&self) -> bool {
         !self.feed_listen.is_empty()

@@ -145,6 +145,13 @@ impl Asterisk {
         });
     }
 
+    /// Puts these lines behind those of one of its files.
+    pub(crate) fn configure(&self, file: &str, lines: &str) {
+        let path = self.dir().join("etc").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}\n{lines}")).unwrap();
+    }
+
     fn has(&self, name: &str) -> bool {
         self.more.iter().any(|(known, _)| *known == name)
     }

@@ -2,24 +2,30 @@
 
 use super::feed::{Traffic, all_calls, all_right, pass, soak};
 use super::stage::closed_rows;
+use crate::doctor::Doctor;
 use crate::kit::asterisk::USER;
 use crate::kit::wait::{self, s};
 use crate::kit::{Asterisk, Feed, Service, aloud, free_port, live};
+
+/// The environment of a service whose feed waits at `listen`.
+fn user(url: &str, listen: &str) -> [(&'static str, String); 6] {
+    [
+        ("ARI_URL", url),
+        ("ARI_USERNAME", USER.0),
+        ("ARI_PASSWORD", USER.1),
+        ("ARI_APP_NAME", "callcenter-app"),
+        ("ARI_FEED_LISTEN", listen),
+        ("ARI_FEED_PASSWORD", "feed-password"),
+    ]
+    .map(|(key, value)| (key, value.to_owned()))
+}
 
 /// A service that follows a feed process to which Asterisk connects.
 fn pair() -> (Asterisk, Service, Feed) {
     let port = free_port();
     let asterisk = Asterisk::outward(port);
-    let (url, listen) = (asterisk.url(), format!("127.0.0.1:{port}"));
-    let user = [
-        ("ARI_URL", &*url),
-        ("ARI_USERNAME", USER.0),
-        ("ARI_PASSWORD", USER.1),
-        ("ARI_APP_NAME", "callcenter-app"),
-        ("ARI_FEED_LISTEN", &*listen),
-        ("ARI_FEED_PASSWORD", "feed-password"),
-    ];
-    let mut service = Service::prepared("", &user);
+    let user = user(&asterisk.url(), &format!("127.0.0.1:{port}"));
+    let mut service = Service::prepared("", &user.each_ref().map(|(key, value)| (*key, &**value)));
     let feed = Feed::start(&service);
     service.restart();
     assert_eq!(service.system()["nodes"][0]["feed"]["mode"], "process");
@@ -51,7 +57,12 @@ fn what_asterisk_kept_is_no_gap_and_another_asterisk_or_a_sudden_end_is_one() {
     let device_states =
         || service.rows().number("SELECT COUNT(*) AS number FROM events WHERE type = 'DeviceStateChanged'");
     wait::until("device states", s(10), || if device_states() > 0 { Ok(()) } else { Err("none") });
+    let found = Doctor::beside(&service).run(&["--json", "--wait", "0"]);
+    found.problems(&[]);
+    assert!(found.step("feed", "warning").contains("connected to the feed process"));
     stop(feed);
+    let found = Doctor::beside(&service).run(&["--json", "--wait", "0"]);
+    assert!(found.step("feed", "problem").contains("no feed answers: no feed process runs"));
     call(&asterisk);
     asterisk.quiet(s(10));
     let mut feed = Feed::start(&service);
@@ -84,6 +95,65 @@ fn what_asterisk_kept_is_no_gap_and_another_asterisk_or_a_sudden_end_is_one() {
     });
     stop(feed);
     service.sigterm();
+}
+
+#[test]
+fn doctor_says_what_an_asterisk_lacks_that_shall_connect_to_the_feed() {
+    if !live() {
+        return;
+    }
+    let asterisk = Asterisk::start();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let doctor = Doctor::at(&asterisk.url()).env("ARI_FEED_LISTEN", &listen).env("ARI_FEED_PASSWORD", "feed-password");
+    let found = doctor.run(&["--json", "--wait", "0"]);
+    found.problems(&["feed"]);
+    let words = found.step("feed", "problem");
+    assert!(words.contains("no outbound WebSocket for 'callcenter-app-feed'"), "{words}");
+}
+
+/// What `asterisk-config` prints is what a real Asterisk takes, TLS included.
+#[test]
+fn the_printed_files_make_a_real_asterisk_connect_over_tls() {
+    if !live() {
+        return;
+    }
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let port = free_port();
+    let asterisk = Asterisk::start();
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] =
+        [("cert.pem", made.cert.pem()), ("key.pem", made.signing_key.serialize_pem())].map(|(name, text)| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        });
+    let listen = format!("127.0.0.1:{port}");
+    let user = user(&asterisk.url(), &listen);
+    let config = format!("[feed]\ntls_cert = \"{certificate}\"\ntls_key = \"{key}\"\n");
+    let service = Service::prepared(&config, &user.each_ref().map(|(key, value)| (*key, &**value)));
+    let printed = |part: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_callcenter"));
+        service.beside(&mut command);
+        let config = service.folder().join("test.toml");
+        command.current_dir(service.folder()).args(["asterisk-config", "--show-secrets", "--part", part, "--config"]);
+        let output = command.arg(config).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // The certificate stands where the printed file has it.
+    let authority = asterisk.dir().join("etc/callcenter-ca.pem");
+    std::fs::copy(&certificate, &authority).unwrap();
+    let inside = format!("/inst/{}/etc/callcenter-ca.pem", asterisk.ari_port());
+    let client = printed("websocket_client.conf").replace("/etc/asterisk/keys/callcenter-ca.pem", &inside);
+    assert!(client.contains(&inside), "{client}");
+    asterisk.configure("websocket_client.conf", &client);
+    let ari = printed("ari.conf");
+    let section = ari.split_once("\n[callcenter-feed-main]").unwrap().1;
+    asterisk.configure("ari.conf", &format!("[callcenter-feed-main]{section}"));
+    asterisk.cli("module reload res_websocket_client.so");
+    asterisk.cli("module reload res_ari.so");
+    let feed = Feed::start(&service);
+    stop(feed);
 }
 
 #[test]
