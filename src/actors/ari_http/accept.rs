@@ -66,6 +66,8 @@ pub struct Listener {
     /// SHA-256 of the only `Authorization` that is right: of equal length whatever comes.
     login: Vec<u8>,
     failed: Failed,
+    /// What was said of the last one that was not let in.
+    told: String,
 }
 
 /// Failed tries by address.
@@ -119,7 +121,14 @@ impl Listener {
     /// When another program has it, or this machine doesn't.
     pub async fn bind(address: &str, tls: Option<TlsAcceptor>, door: Door) -> io::Result<Self> {
         let login = digest_of(&format!("{}:{}", door.username, door.password.expose()));
-        Ok(Self { tcp: TcpListener::bind(address).await?, tls, door, login, failed: Failed::default() })
+        Ok(Self {
+            tcp: TcpListener::bind(address).await?,
+            tls,
+            door,
+            login,
+            failed: Failed::default(),
+            told: String::new(),
+        })
     }
 
     /// Where it listens.
@@ -139,7 +148,7 @@ impl Listener {
 
     /// Waits until somebody is let in; who isn't is logged.
     pub async fn accept(&mut self) -> Socket {
-        let Self { tcp, tls, door, login, failed } = self;
+        let Self { tcp, tls, door, login, failed, told } = self;
         let mut under_way = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -151,7 +160,10 @@ impl Listener {
                         if refused {
                             failed.count(ip);
                         }
-                        warn!("a connection from {ip} to the feed's listener came to nothing: {}", reason);
+                        let said = format!("a connection from {ip} to the feed's listener came to nothing: {reason}");
+                        // One that is set up wrongly tries each second, for days.
+                        if *told == said { debug!("{said}") } else { warn!("{said}") }
+                        *told = said;
                     }
                 },
                 came = tcp.accept(), if under_way.len() < HANDSHAKES => match came {

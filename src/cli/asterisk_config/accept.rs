@@ -30,6 +30,10 @@ pub(super) fn websocket_client(asterisk: &Asterisk, feed: &Feed, show_secrets: b
     let secure = !feed.tls_cert.as_os_str().is_empty();
     // An address that validation refuses doesn't come this far.
     let (host, hint) = match asterisk.feed_listen.parse::<SocketAddr>() {
+        Ok(address) if secure => (
+            format!("callcenter.example:{}", address.port()),
+            "   ; a name of the certificate's: addresses don't match",
+        ),
         Ok(address) if address.ip().is_unspecified() => {
             (format!("callcenter.example:{}", address.port()), "   ; the address by which Asterisk reaches callcenter")
         }
@@ -37,7 +41,7 @@ pub(super) fn websocket_client(asterisk: &Asterisk, feed: &Feed, show_secrets: b
     };
     let (scheme, tls) = if secure {
         let tls = "tls_enabled = yes\nca_list_file = /etc/asterisk/keys/callcenter-ca.pem   ; who signed feed.tls_cert\n\
-                   verify_server_cert = yes\nverify_server_hostname = yes   ; the name in uri must be the certificate's\n";
+                   verify_server_cert = yes\nverify_server_hostname = yes\n";
         ("wss", tls)
     } else {
         ("ws", "")
@@ -86,8 +90,12 @@ mod tests {
         feed.tls_cert = "/etc/callcenter/feed.pem".into();
         let own = Asterisk { feed_listen: "10.0.0.5:8091".into(), ..asterisk };
         let text = websocket_client(&own, &feed, true);
-        assert!(text.contains("\nuri = wss://10.0.0.5:8091/feed/main\n") && text.contains("ge\\;heim\n"), "{text}");
-        assert!(text.ends_with("must be the certificate's\n") && text.contains("\ntls_enabled = yes\n"), "{text}");
+        assert!(
+            text.contains("\nuri = wss://callcenter.example:8091/feed/main   ; a name of")
+                && text.contains("ge\\;heim\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("verify_server_hostname = yes\n") && text.contains("\ntls_enabled = yes\n"), "{text}");
     }
 
     #[test]
