@@ -184,3 +184,30 @@ fn a_feed_that_asterisk_connects_to_is_stopped_and_started_and_every_call_is_rig
     stop(feed);
     service.sigterm();
 }
+
+/// All that Asterisk kept in a long absence comes in at once: some 20,000 events, 20 MB.
+#[test]
+fn a_long_absence_is_read_to_its_end() {
+    if !soak() || !live() {
+        return;
+    }
+    let (asterisk, mut service, feed) = pair();
+    stop(feed);
+    let calls = 300;
+    for _ in 0..calls {
+        let how = [("endpoint", "Local/d-0.3@loads"), ("extension", "w-0.3"), ("context", "loads"), ("priority", "1")];
+        asterisk.order("POST", "channels", &how);
+        pass(40, 60);
+    }
+    asterisk.quiet(s(60));
+    let feed = Feed::start(&service);
+    let count =
+        |kind: &str| service.rows().number(&format!("SELECT COUNT(*) AS number FROM events WHERE type = '{kind}'"));
+    wait::until("every channel's end", s(60), || match (count("ChannelCreated"), count("ChannelDestroyed")) {
+        (created, destroyed) if created == destroyed && created >= 4 * calls => Ok(()),
+        other => Err(other),
+    });
+    assert_eq!(service.rows().gaps(), Vec::<String>::new());
+    stop(feed);
+    service.sigterm();
+}
