@@ -3,9 +3,9 @@
 use futures_util::SinkExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 use super::*;
 use crate::actors::ari_http::Door;
@@ -69,18 +69,28 @@ impl Bench {
 }
 
 impl Listening {
-    /// Asterisk connects and sends these.
+    /// Asterisk connects, again while the connection before is not known to be over, and sends these.
     async fn meets(&self, frames: &[&str]) -> WebSocketStream<TcpStream> {
-        let mut request = format!("ws://{}/feed/test", self.address).into_client_request().unwrap();
-        // `test:right`
-        request.headers_mut().insert("authorization", HeaderValue::from_static("Basic dGVzdDpyaWdodA=="));
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("ari"));
-        let stream = TcpStream::connect(&self.address).await.unwrap();
-        let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let mut socket = loop {
+            match self.connects().await {
+                Ok(socket) => break socket,
+                Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+            }
+        };
         for frame in frames {
             socket.send(Frame::text(*frame)).await.unwrap();
         }
         socket
+    }
+
+    async fn connects(&self) -> Result<WebSocketStream<TcpStream>, Error> {
+        let mut request = format!("ws://{}/feed/test", self.address).into_client_request().unwrap();
+        // `test:right`
+        request.headers_mut().insert("authorization", HeaderValue::from_static("Basic dGVzdDpyaWdodA=="));
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("ari"));
+        let stream = TcpStream::connect(&self.address).await?;
+        Ok(tokio_tungstenite::client_async(request, stream).await?.0)
     }
 
     async fn prepared(&self) {
