@@ -154,10 +154,10 @@ impl Listener {
             tokio::select! {
                 Some((who, result)) = under_way.next() => match result {
                     Ok(socket) => return socket,
-                    Err(Failure { refused, reason }) => {
+                    Err(Failure { counts, reason }) => {
                         let ip = SocketAddr::ip(&who);
                         // One that broke off is no guess: Asterisk itself leaves such while nobody accepts.
-                        if refused {
+                        if counts {
                             failed.count(ip);
                         }
                         let said = format!("a connection from {ip} to the feed's listener came to nothing: {reason}");
@@ -174,7 +174,7 @@ impl Listener {
                         let (tls, door, login) = (tls.as_ref(), &*door, login.as_slice());
                         under_way.push(async move {
                             let result = timeout(door.handshake, Box::pin(handshake(stream, tls, door, login))).await;
-                            (who, result.unwrap_or_else(|_| Err(Failure::from("it took too long"))))
+                            (who, result.unwrap_or_else(|_| Err(Failure { counts: true, reason: "it took too long".into() })))
                         });
                     }
                     Err(error) => {
@@ -200,13 +200,13 @@ impl Listener {
 /// Why somebody did not come in.
 struct Failure {
     reason: String,
-    /// Whether a login, path or subprotocol was wrong.
-    refused: bool,
+    /// Whether it counts as a try: a wrong login, path or subprotocol, or a place held for nothing.
+    counts: bool,
 }
 
 impl<S: Into<String>> From<S> for Failure {
     fn from(reason: S) -> Self {
-        Self { reason: reason.into(), refused: false }
+        Self { reason: reason.into(), counts: false }
     }
 }
 
@@ -228,7 +228,7 @@ async fn handshake(stream: TcpStream, tls: Option<&TlsAcceptor>, door: &Door, lo
         Err(status) => Err(refusal(status)),
     };
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(Unchecked::new(stream), judge, Some(config)).await;
-    accepted.map_err(|e| Failure { refused: matches!(e, Error::Http(_)), reason: e.to_string() })
+    accepted.map_err(|e| Failure { counts: matches!(e, Error::Http(_)), reason: e.to_string() })
 }
 
 /// The login first: a stranger learns no path.

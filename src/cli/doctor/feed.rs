@@ -67,3 +67,26 @@ fn told(
     }
     Outcome::warning(format!("Asterisk is connected to the feed process ({}), with '{app}'", status.pid), SEEN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::report::Verdict;
+
+    #[track_caller]
+    fn check(lacking: Result<Option<Vec<&'static str>>, String>, part: &str) {
+        let outcome = told(("cc-feed", "22.10.1"), lacking, &Err(FeedError::None));
+        assert_eq!(outcome.result, Verdict::Problem, "{outcome:?}");
+        let words = format!("{} {}", outcome.found, outcome.advice.unwrap_or_default());
+        assert!(words.contains(part), "{words}");
+    }
+
+    #[test]
+    fn what_asterisk_lacks_is_said_before_what_the_feed_lacks() {
+        check(Err("503".into()), "503");
+        check(Ok(None), "Asterisk 22.10.1 has no outbound WebSocket for 'cc-feed'");
+        let lacks = Ok(Some(vec!["channel", "bridge", "endpoint", "deviceState"]));
+        check(lacks, "nothing of: channel, bridge, endpoint, deviceState Its section of ari.conf needs");
+        check(Ok(Some(vec!["deviceState"])), "no feed answers");
+    }
+}

@@ -1,6 +1,7 @@
 //! Accept mode: a real Asterisk connects out to the feed process and keeps events while nobody listens.
 
 use super::feed::{Traffic, all_calls, all_right, pass, soak};
+use super::reconcile::reconcile;
 use super::stage::closed_rows;
 use crate::doctor::Doctor;
 use crate::kit::asterisk::USER;
@@ -83,9 +84,11 @@ fn what_asterisk_kept_is_no_gap_and_another_asterisk_or_a_sudden_end_is_one() {
     });
     closed_rows(&service, "status = 'answered'", 4);
 
-    // Another Asterisk has kept nothing.
-    drop(phone);
+    // Another Asterisk has kept nothing: the call comes back from the records of the one before.
     stop(feed);
+    call(&asterisk);
+    asterisk.quiet(s(10));
+    drop(phone);
     asterisk.kill9();
     asterisk.up();
     let feed = Feed::start(&service);
@@ -93,6 +96,11 @@ fn what_asterisk_kept_is_no_gap_and_another_asterisk_or_a_sudden_end_is_one() {
         2 => Ok(()),
         other => Err(other),
     });
+    service.ready();
+    assert_eq!(service.rows().calls("1").len(), 4);
+    reconcile(&service, &asterisk.dir().join("log/cdr-csv/Master.csv"), &[]);
+    let calls = closed_rows(&service, "status = 'answered'", 5);
+    assert_eq!(calls.last().map(|call| call.incomplete), Some(1), "{calls:#?}");
     stop(feed);
     service.sigterm();
 }
