@@ -205,3 +205,20 @@ async fn nothing_is_sent_before_the_first_message() {
     assert!(matches!(socket.next().await, Some(Ok(Frame::Ping(_)))));
     listening.stops(socket).await;
 }
+
+#[actix::test]
+async fn a_close_without_an_answer_or_in_the_backlog_vouches_for_nothing() {
+    let bench = Bench::new().await;
+    let silent = bench.start(None).await;
+    let _socket = silent.meets(&[REGISTERED]).await;
+    silent.prepared().await;
+    silent.connection.do_send(Stop);
+    silent.kept.until("the end", |kept| !kept.exited.borrow().is_empty()).await;
+    assert_eq!(bench.away(), None);
+
+    let early = bench.start(Some(1_000.0)).await;
+    let socket = early.meets(&[KEPT]).await;
+    early.kept.until("a part of the backlog", |kept| kept.count("event") == 1).await;
+    early.stops(socket).await;
+    assert_eq!(bench.away(), None);
+}
