@@ -1,5 +1,8 @@
 //! Where ARI is and how to get in: URLs, credentials and TLS, shared by the event socket and the REST client.
 
+mod accept;
+#[cfg(test)]
+mod accept_tests;
 mod client;
 mod failure;
 #[cfg(test)]
@@ -13,16 +16,17 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::ServerName;
-use tokio::io::BufReader;
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, error::TlsError};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
+pub use accept::{Door, Listener, server_tls};
 pub use client::{Answer, AriClient};
 pub use failure::{AriHttpError, SocketFailure};
 pub use unchecked::Unchecked;
@@ -30,7 +34,15 @@ pub use unchecked::Unchecked;
 use crate::config::{Ari, Asterisk, Secret};
 
 /// The event socket. Every message that holds an event comes as a binary one, whatever Asterisk called it: see [`Unchecked`].
-pub type Socket = WebSocketStream<Unchecked<BufReader<MaybeTlsStream<TcpStream>>>>;
+pub type Socket = WebSocketStream<Unchecked<Wire>>;
+
+/// What carries it: with or without TLS, whoever connected to whom.
+pub type Wire = BufReader<Box<dyn Carrier>>;
+
+/// What can carry the event socket.
+pub trait Carrier: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Carrier for S {}
 
 /// By how much a frame may exceed `ari.max_frame_bytes` and the socket is kept, bytes: it is read to its end and thrown
 /// away but for a sample. What claims to be longer isn't read: the session ends.
@@ -127,7 +139,7 @@ impl AriHttp {
         let limit = Some(self.max_frame_bytes.saturating_add(READ_BEYOND_BYTES));
         let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
         let opening = async {
-            let stream = Unchecked::new(BufReader::with_capacity(READ_AHEAD_BYTES, self.stream().await?));
+            let stream = Unchecked::new(self.stream().await?);
             tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await
         };
         match tokio::time::timeout(self.connect_timeout, Box::pin(opening)).await {
@@ -143,17 +155,21 @@ impl AriHttp {
     }
 
     /// A connection to Asterisk's HTTP server, with TLS where the URL asks for it.
-    async fn stream(&self) -> Result<MaybeTlsStream<TcpStream>, Error> {
+    async fn stream(&self) -> Result<Wire, Error> {
         let url = Url::parse(&self.root).map_err(|e| Error::Io(std::io::Error::other(e)))?;
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or_default();
         let tcp = TcpStream::connect(format!("{host}:{port}")).await?;
         tcp.set_nodelay(true)?;
-        let Some(tls) = &self.tls else { return Ok(MaybeTlsStream::Plain(tcp)) };
+        let Some(tls) = &self.tls else { return Ok(wire(tcp)) };
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(name).map_err(|_| TlsError::InvalidDnsName)?;
-        Ok(MaybeTlsStream::Rustls(TlsConnector::from(tls.clone()).connect(name, tcp).await?))
+        Ok(wire(TlsConnector::from(tls.clone()).connect(name, tcp).await?))
     }
+}
+
+fn wire(stream: impl Carrier + 'static) -> Wire {
+    BufReader::with_capacity(READ_AHEAD_BYTES, Box::new(stream))
 }
 
 impl std::fmt::Debug for AriHttp {

@@ -9,6 +9,9 @@
 //! (`outbox`), so that reading waits for nothing but the socket. A panic in any of them ends the actor; its parent is
 //! told.
 
+#[cfg(test)]
+mod accept_tests;
+mod away;
 mod control;
 mod full;
 mod hearing;
@@ -21,6 +24,7 @@ mod status;
 mod tests;
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use actix::prelude::*;
@@ -28,12 +32,13 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::{error, info};
 
-use super::ari_http::AriHttp;
+use super::ari_http::{AriHttp, Listener};
 use super::ari_socket::SocketRest;
 use super::messages::{Alive, AppendEntry, AppendFrames, Exited, Stop};
 use crate::ari::entry;
 use crate::config;
 use crate::model::NodeId;
+pub use away::heard_before;
 pub use control::FeedGate;
 pub(in crate::actors) use control::{kind_of, release, within_limit};
 use life::Life;
@@ -72,8 +77,18 @@ pub struct ConnectionSetup {
     pub heard: Option<entry::Gap>,
     /// Whether this is only the control beside a feed process; the default is no.
     pub gate: FeedGate,
+    /// Where Asterisk connects to us; without it we connect to Asterisk.
+    pub accept: Option<Accept>,
     /// Is told when the actor has ended.
     pub exited: Recipient<Exited>,
+}
+
+/// Where Asterisk connects to us.
+pub struct Accept {
+    /// Its listener.
+    pub listener: Listener,
+    /// The journal's folder: how each session ended is remembered there.
+    pub journal: PathBuf,
 }
 
 /// Wishes from outside, seen by the life wherever it is.

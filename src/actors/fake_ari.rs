@@ -66,6 +66,10 @@ pub(super) struct Server {
     pub(super) version: RefCell<String>,
     /// Requests that hold this word are answered with this status.
     pub(super) broken: Cell<Option<(&'static str, u16)>>,
+    /// When it was started, as it says.
+    pub(super) startup: RefCell<String>,
+    /// Whether device states alone are not subscribed to.
+    pub(super) devices_lack: Cell<bool>,
 }
 
 pub(super) struct FakeAri {
@@ -83,6 +87,7 @@ impl FakeAri {
     pub(super) async fn start_at(port: u16, scripts: Vec<Script>) -> Self {
         let server = Rc::new(Server { scripts: RefCell::new(scripts.into()), ..Server::default() });
         server.version.replace("22.10.1".into());
+        server.startup.replace("2026-11-22T12:00:00.000+0000".into());
         server.everything.set(true);
         server.app_held.set(true);
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
@@ -270,12 +275,15 @@ async fn answer(server: &Server, request: &str) -> (u16, Value) {
         "GET /ari/applications/cc" => {
             let on = server.everything.get();
             let app = json!({"name": "cc", "channel_ids": all(on, "CHANNEL"), "bridge_ids": all(on, "BRIDGE"),
-                "endpoint_ids": all(on, "ENDPOINT"), "device_names": all(on, "DEVICE_STATE")});
+                "endpoint_ids": all(on, "ENDPOINT"), "device_names": all(on && !server.devices_lack.get(), "DEVICE_STATE")});
             (200, app)
         }
         "GET /ari/channels" => (200, json!([{"id": "1.0", "name": "PJSIP/100-0"}])),
         "GET /ari/bridges" => (200, json!([])),
-        "GET /ari/asterisk/info" => (200, json!({"system": {"version": *server.version.borrow()}})),
+        "GET /ari/asterisk/info" => (
+            200,
+            json!({"system": {"version": *server.version.borrow()}, "status": {"startup_time": *server.startup.borrow()}}),
+        ),
         "GET /ari/asterisk/ping" => (200, json!({"ping": "pong", "timestamp": "2026-11-22T18:33:58.999+0300"})),
         r if r.starts_with("GET /ari/channels/1.0/variable") => (200, json!({"value": "1.0"})),
         r if r.starts_with("POST /ari/applications/cc/subscription") => {

@@ -62,7 +62,7 @@ impl Demo {
             username: sim.username(),
             password: sim.password(),
             app: sim.app(),
-            ca_file: None,
+            ..Asterisk::default()
         }];
         config.lines = Lines { trunks: vec![TRUNK.to_owned()], ..Lines::default() };
         // Nobody is to be called because of a simulated Asterisk.

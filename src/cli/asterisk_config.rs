@@ -1,5 +1,6 @@
 //! `callcenter asterisk-config`: prints Asterisk's files for the configuration in force.
 
+pub(super) mod accept;
 pub(super) mod files;
 
 use std::io::Write;
@@ -12,8 +13,8 @@ use crate::config::{Asterisk, Config, Loaded};
 /// What it does, for its long help.
 pub(super) const ABOUT: &str = "\
     Prints what Asterisk's http.conf, ari.conf and extensions.conf need for the configuration in force: address, prefix, \
-    user, application and the guard, by which calls enter the application only while the service answers. Changes \
-    nothing; without a configured Asterisk it prints it for the defaults.";
+    user, application and the guard, by which calls enter the application only while the service answers; in accept \
+    mode (asterisk.feed_listen) websocket_client.conf too. Changes nothing; without a configured Asterisk it prints it for the defaults.";
 
 /// `callcenter asterisk-config`.
 #[derive(Debug, Args)]
@@ -44,6 +45,9 @@ pub enum ConfPart {
     /// ARI and its user.
     #[value(name = "ari.conf")]
     Ari,
+    /// Accept mode: where Asterisk connects to.
+    #[value(name = "websocket_client.conf")]
+    WebsocketClient,
     /// The dialplan; with --freepbx extensions_custom.conf.
     #[value(name = "extensions.conf")]
     Extensions,
@@ -76,7 +80,11 @@ pub(super) fn text(args: &AsteriskConfigArgs, config: &Config) -> Result<String,
     };
     let print = |part| match part {
         ConfPart::Http => files::http(&asterisk.url, args.freepbx),
-        ConfPart::Ari => files::ari(asterisk, args.freepbx, args.show_secrets),
+        ConfPart::Ari => {
+            let outward = accept::ari(asterisk, args.freepbx);
+            format!("{}{outward}", files::ari(asterisk, args.freepbx, args.show_secrets))
+        }
+        ConfPart::WebsocketClient => accept::websocket_client(asterisk, &config.feed, args.show_secrets),
         ConfPart::Extensions if args.freepbx => files::freepbx(&asterisk.app, &config.guard),
         ConfPart::Extensions => format!("[internal]\n{}", files::dialplan(&asterisk.app, &config.guard)),
     };
@@ -84,6 +92,9 @@ pub(super) fn text(args: &AsteriskConfigArgs, config: &Config) -> Result<String,
         return Ok(print(part));
     }
     let own = if args.freepbx { "extensions_custom.conf" } else { "extensions.conf" };
-    let parts = [("http.conf", ConfPart::Http), ("ari.conf", ConfPart::Ari), (own, ConfPart::Extensions)];
-    Ok(parts.map(|(name, part)| format!("; ---- {name} of '{}'\n{}", asterisk.name, print(part))).join("\n"))
+    let outward = asterisk.accepts().then_some(("websocket_client.conf", ConfPart::WebsocketClient));
+    let parts = [("http.conf", ConfPart::Http), ("ari.conf", ConfPart::Ari)].into_iter().chain(outward);
+    let parts = parts.chain([(own, ConfPart::Extensions)]);
+    let texts = parts.map(|(name, part)| format!("; ---- {name} of '{}'\n{}", asterisk.name, print(part)));
+    Ok(texts.collect::<Vec<_>>().join("\n"))
 }

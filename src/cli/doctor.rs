@@ -7,6 +7,7 @@
 
 mod asterisk;
 mod events;
+mod feed;
 mod guard;
 mod hold;
 mod local;

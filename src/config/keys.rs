@@ -5,13 +5,15 @@ use serde_json::Value;
 use super::{Asterisk, Config};
 
 /// A server's keys and the ends of their environment names: `ARI_URL`, `ARI_2_URL`.
-pub(super) const SERVER_NAMES: [(&str, &str); 6] = [
+pub(super) const SERVER_NAMES: [(&str, &str); 8] = [
     ("name", "NAME"),
     ("url", "URL"),
     ("username", "USERNAME"),
     ("password", "PASSWORD"),
     ("app", "APP_NAME"),
     ("ca_file", "CA_FILE"),
+    ("feed_listen", "FEED_LISTEN"),
+    ("feed_password", "FEED_PASSWORD"),
 ];
 
 /// Keys whose environment names are the ones that people know from elsewhere.

@@ -8,6 +8,7 @@ mod alarms;
 mod environment;
 mod events;
 mod extract;
+mod feed;
 mod keys;
 mod layer;
 mod load;

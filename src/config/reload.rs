@@ -64,7 +64,7 @@ fn changed_servers(old: &Config, new: &Config) -> Vec<String> {
         };
         for ((field, was), (_, is)) in keys::server_fields(before).into_iter().zip(keys::server_fields(after)) {
             // Secrets serialise as stars, so they are compared themselves.
-            let differs = if keys::is_secret(&field) { before.password != after.password } else { was != is };
+            let differs = was != is || before.secret(&field) != after.secret(&field);
             if differs {
                 changed.push(keys::server_key(index, &field));
             }

@@ -23,6 +23,11 @@ pub struct Asterisk {
     pub app: String,
     /// A PEM file with the certificate authority that signed Asterisk's certificate, if it is a private one.
     pub ca_file: Option<PathBuf>,
+    /// Accept mode: the address and port at which the feed process waits for Asterisk's own connection
+    /// (`websocket_client.conf`). Empty: the feed connects to Asterisk.
+    pub feed_listen: String,
+    /// The password with which Asterisk comes; its user is [`Self::name`].
+    pub feed_password: Secret,
 }
 
 impl Default for Asterisk {
@@ -34,6 +39,8 @@ impl Default for Asterisk {
             password: Secret::default(),
             app: "callcenter-app".into(),
             ca_file: None,
+            feed_listen: String::new(),
+            feed_password: Secret::default(),
         }
     }
 }
@@ -42,6 +49,25 @@ impl Asterisk {
     /// The URL for people: not shown where it could hold credentials (which validation refuses).
     pub fn shown_url(&self) -> &str {
         shown_url(&self.url)
+    }
+
+    /// The secret of this field, if it is one.
+    pub(super) fn secret(&self, field: &str) -> Option<&Secret> {
+        match field {
+            "password" => Some(&self.password),
+            "feed_password" => Some(&self.feed_password),
+            _ => None,
+        }
+    }
+
+    /// Whether Asterisk connects to the feed process, not the other way round.
+    pub fn accepts(&self) -> bool {
+        !self.feed_listen.is_empty()
+    }
+
+    /// The path that Asterisk names when it connects to the feed process.
+    pub fn feed_path(&self) -> String {
+        format!("/feed/{}", self.name)
     }
 }
 
@@ -54,6 +80,8 @@ impl fmt::Debug for Asterisk {
             .field("password", &self.password)
             .field("app", &self.app)
             .field("ca_file", &self.ca_file)
+            .field("feed_listen", &self.feed_listen)
+            .field("feed_password", &self.feed_password)
             .finish()
     }
 }
@@ -171,12 +199,16 @@ impl Default for Journal {
     }
 }
 
-/// Who listens to Asterisk: `[feed]`.
+/// Who listens to Asterisk, and with what certificate Asterisk is received: `[feed]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Feed {
     /// `auto`, `own` or `process`.
     pub mode: FeedMode,
+    /// Accept mode: a PEM file with the certificate that the listener shows, its chain below it. Empty: no TLS.
+    pub tls_cert: PathBuf,
+    /// The PEM file with its private key.
+    pub tls_key: PathBuf,
 }
 
 /// Whether the service listens itself or follows `callcenter feed`.

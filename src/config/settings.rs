@@ -45,10 +45,10 @@ impl Loaded {
         let mut pairs = Vec::new();
         for (index, server) in self.config.asterisk.iter().enumerate() {
             for (field, value) in keys::server_fields(server) {
-                let value = match field.as_str() {
-                    "password" => shown(&server.password),
-                    "url" => Value::from(server.shown_url()),
-                    _ => value,
+                let value = match (server.secret(&field), field.as_str()) {
+                    (Some(secret), _) => shown(secret),
+                    (None, "url") => Value::from(server.shown_url()),
+                    (None, _) => value,
                 };
                 pairs.push((keys::server_key(index, &field), value));
             }

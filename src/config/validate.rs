@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tracing_subscriber::EnvFilter;
 
-use super::{Asterisk, Config, MAX_SERVERS, Mistake, alarms, events, keys, ranges};
+use super::{Asterisk, Config, MAX_SERVERS, Mistake, alarms, events, feed, keys, ranges};
 
 /// The names of log levels, `off` included.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -29,6 +29,7 @@ impl Config {
         lines(self, &mut mistakes);
         time_zone(&self.report.time_zone, &mut mistakes);
         alarms::check(self, &mut mistakes);
+        feed::check(self, &mut mistakes);
         mistakes
     }
 }

@@ -34,6 +34,13 @@ impl Doctor {
         doctor
     }
 
+    /// With a service's configuration.
+    pub(crate) fn beside(service: &Service) -> Self {
+        let mut doctor = Self::bare();
+        service.beside(&mut doctor.command);
+        doctor
+    }
+
     /// Without any configuration.
     fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();

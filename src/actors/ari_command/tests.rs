@@ -50,6 +50,7 @@ async fn connected(adjust: impl FnOnce(&mut config::Ari, &FakeAri)) -> Bench {
             alive: of_connection.clone().recipient(),
             heard: None,
             gate: FeedGate::default(),
+            accept: None,
             exited: of_connection.recipient(),
         })
     });

@@ -69,6 +69,19 @@ impl Answer {
         }
         serde_json::from_slice::<Info>(self.outcome.body()?).ok().map(|info| info.system.version)
     }
+
+    /// When Asterisk was started, as it says it (`status.startup_time`), of an answer to [`Request::Info`].
+    pub fn startup(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Info {
+            status: Status,
+        }
+        #[derive(Deserialize)]
+        struct Status {
+            startup_time: String,
+        }
+        serde_json::from_slice::<Info>(self.outcome.body()?).ok().map(|info| info.status.startup_time)
+    }
 }
 
 /// A REST client of one thread.

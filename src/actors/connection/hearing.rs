@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use tokio::sync::Notify;
+
 use super::control::is_for_control;
 use super::outbox::Outbox;
 use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
@@ -16,21 +18,49 @@ pub(super) struct Hearing {
     pub(super) held_bytes: Cell<usize>,
     /// Only what the control hears alone is kept.
     control: bool,
+    /// Whether Asterisk still sends what it kept while nobody listened: none of it tells until when everything was heard.
+    backlog: Cell<bool>,
+    backlog_read: Notify,
+    /// Whether the socket was closed in order, by us and by Asterisk.
+    pub(super) closed: Cell<bool>,
 }
 
 impl Hearing {
-    pub(super) fn new(now: f64, control: bool) -> Self {
+    /// `backlog`: Asterisk connected to us, and sends first what it kept.
+    pub(super) fn new(now: f64, control: bool, backlog: bool) -> Self {
         Self {
             certain: Cell::new(now),
             everything: Cell::new(false),
             held: RefCell::default(),
             held_bytes: Cell::new(0),
             control,
+            backlog: Cell::new(backlog),
+            backlog_read: Notify::new(),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// Whether Asterisk still sends what it kept.
+    pub(super) fn in_backlog(&self) -> bool {
+        self.backlog.get()
+    }
+
+    /// Asterisk has sent all that it kept.
+    pub(super) fn end_backlog(&self) {
+        self.backlog.set(false);
+        self.until(wall_clock());
+        self.backlog_read.notify_one();
+    }
+
+    /// Returns when Asterisk has sent all that it kept.
+    pub(super) async fn backlog_read(&self) {
+        while self.backlog.get() {
+            self.backlog_read.notified().await;
         }
     }
 
     pub(super) fn until(&self, at: f64) {
-        if self.everything.get() {
+        if self.everything.get() && !self.backlog.get() {
             self.certain.set(at);
         }
     }
@@ -42,7 +72,7 @@ impl Hearing {
             return;
         }
         if self.everything.get() {
-            self.certain.set(frame.at);
+            self.until(frame.at);
             outbox.frame(frame);
         } else {
             self.held_bytes.set(self.held_bytes.get() + frame.body.len());
@@ -60,6 +90,14 @@ impl Hearing {
         self.held_bytes.set(0);
         self.certain.set(wall_clock());
         self.everything.set(true);
+    }
+
+    /// The same where Asterisk kept everything since `since`: there is no gap, as long as the backlog is read to its end.
+    pub(super) fn begin_backlog(&self, outbox: &Outbox, since: f64) {
+        self.begin(outbox, None);
+        if self.backlog.get() {
+            self.certain.set(since);
+        }
     }
 
     /// The session is over: until when everything was certainly heard, `None` if it gave the journal nothing. What came

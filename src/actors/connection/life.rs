@@ -7,13 +7,14 @@ use actix::Recipient;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::away::Away;
 use super::control::{FeedGate, release, within_limit};
 use super::outbox::Outbox;
 use super::prepare::{Application, Prepare};
 use super::session::{Ended, Session};
 use super::status::{Shared, State};
-use super::{ConnectionSetup, Control};
-use crate::actors::ari_http::{AriClient, AriHttp, Socket};
+use super::{Accept, ConnectionSetup, Control};
+use crate::actors::ari_http::{AriClient, AriHttp, Listener, Socket};
 use crate::actors::ari_socket::SocketRest;
 use crate::actors::audit::CommandIds;
 use crate::actors::backoff::Backoff;
@@ -49,7 +50,16 @@ pub(super) struct Life {
     pub(super) stranded: bool,
     pub(super) journal: Recipient<AppendFrames>,
     pub(super) gate: FeedGate,
+    pub(super) accept: Option<Accepting>,
+    /// The last session was closed in order in accept mode: until when everything was certainly heard.
+    closed: Option<f64>,
     backoff: Backoff,
+}
+
+/// Where Asterisk connects to us, and how sessions ended before.
+pub(super) struct Accepting {
+    listener: Listener,
+    pub(super) away: Rc<Away>,
 }
 
 impl Life {
@@ -59,7 +69,7 @@ impl Life {
         status: Shared,
         control: Rc<Control>,
     ) -> (Self, impl Future<Output = ()> + use<>) {
-        let ConnectionSetup { node, http, rest, ari, frames, entries, alive, heard, gate, exited: _ } = setup;
+        let ConnectionSetup { node, http, rest, ari, frames, entries, alive, heard, gate, accept, exited: _ } = setup;
         let journal = frames.clone();
         let (outbox, pump) = Outbox::new(frames, entries, alive);
         let millis = Duration::from_millis;
@@ -78,6 +88,9 @@ impl Life {
             stranded: false,
             journal,
             gate,
+            accept: accept
+                .map(|Accept { listener, journal }| Accepting { listener, away: Rc::new(Away::beside(&journal)) }),
+            closed: None,
         };
         (life, pump)
     }
@@ -102,9 +115,17 @@ impl Life {
                 }
             }
         }
+        if let Some(since) = self.closed {
+            // The journal shall vouch for that moment too.
+            self.outbox.alive(since);
+        }
         if !self.outbox.drained(DRAIN_LIMIT).await {
             let bytes = self.outbox.waiting_bytes();
             warn!(node = %self.node, "stopped while {bytes} bytes still waited for the journal");
+        } else if let (Some(since), Some(Accepting { away, .. }), false) =
+            (self.closed, &self.accept, self.outbox.has_failed())
+        {
+            away.closed(since);
         }
         info!(node = %self.node, "connection stopped");
     }
@@ -122,6 +143,15 @@ impl Life {
         };
         if let Err(reason) = ready {
             return Ended::Lost { reason, lasted: Duration::ZERO };
+        }
+        if let Some(Accepting { listener, away }) = self.accept.as_mut() {
+            self.status.borrow_mut().awaits(&listener.shown());
+            let socket = tokio::select! {
+                () = control.stopping() => return Ended::Stopped,
+                socket = listener.accept() => socket,
+            };
+            away.begin();
+            return self.listen(socket, Instant::now()).await;
         }
         let opened = tokio::select! {
             () = control.stopping() => return Ended::Stopped,
@@ -159,7 +189,13 @@ impl Life {
     async fn listen(&mut self, socket: Socket, began: Instant) -> Ended {
         let session = Session::begin(self, socket);
         let prepare = Prepare::new(self, &session, began);
-        let (ended, hearing) = session.run(prepare).await;
+        let (ended, hearing) = match &self.accept {
+            None => session.run(prepare).await,
+            Some(Accepting { listener, .. }) => tokio::select! {
+                ended = session.run(prepare) => ended,
+                never = listener.refuse() => match never {},
+            },
+        };
         if self.gate.is_control() {
             // The feed heard everything: its absence is no gap.
             self.outbox.take_failure();
@@ -174,6 +210,8 @@ impl Life {
         let refused = self.outbox.take_failure();
         self.status.borrow_mut().view.shed_frames = self.outbox.shed_frames();
         self.stranded |= refused.is_some();
+        let in_order = matches!(ended, Ended::Stopped) && hearing.closed.get() && !hearing.in_backlog();
+        self.closed = certain.filter(|_| self.accept.is_some() && in_order && refused.is_none());
         let reason = match &ended {
             Ended::Stopped => "service was not running".to_owned(),
             Ended::Replaced => "another client took the application".to_owned(),

@@ -11,6 +11,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::away::Away;
 use super::control::{release, within_limit};
 use super::hearing::Hearing;
 use super::life::Life;
@@ -37,6 +38,10 @@ const VARIABLES_AT_ONCE: usize = 4;
 const VARIABLES_LIMIT: Duration = Duration::from_secs(10);
 /// What a channel object doesn't tell: when its call was answered, and which channels belong together.
 const VARIABLES: [&str; 2] = ["CDR(answer,u)", "CHANNEL(linkedid)"];
+/// Every device's state, as `eventSource` names it.
+const DEVICES: &str = "deviceState:";
+/// How long a backlog that was read may take into the journal.
+const BACKLOG_LIMIT: Duration = Duration::from_secs(10);
 /// Who asks, in the audit.
 pub(super) const WHO: &str = "connection";
 
@@ -58,6 +63,8 @@ pub(super) struct Prepare {
     began: Instant,
     /// Whether this is only the control beside a feed process.
     control: bool,
+    /// How the session before ended, where Asterisk connected to us.
+    away: Option<Rc<Away>>,
 }
 
 /// What `GET /applications/APP` shows of its subscriptions.
@@ -87,7 +94,7 @@ impl Application {
             ("channel:", &self.channel_ids),
             ("bridge:", &self.bridge_ids),
             ("endpoint:", &self.endpoint_ids),
-            ("deviceState:", &self.device_names),
+            (DEVICES, &self.device_names),
         ]
         .into_iter()
         .filter(|(_, ids)| !everything(ids))
@@ -127,6 +134,7 @@ impl Prepare {
             root: life.http.root().to_owned(),
             began,
             control: session.gate.is_control(),
+            away: life.accept.as_ref().map(|accept| accept.away.clone()),
         }
     }
 
@@ -181,7 +189,12 @@ impl Prepare {
     /// Sees to it that Asterisk sends everything. `subscribeAll` is only read when the application object is made; one
     /// that outlived its last client has only what was asked for explicitly.
     async fn subscribe(&self) -> Result<(), String> {
-        let missing = self.look().await?.missing();
+        let mut missing = self.look().await?.missing();
+        // `subscribe_all = yes` of an outbound WebSocket leaves device states out (measured); no call is made of them.
+        let devices = self.away.is_some() && missing == [DEVICES];
+        if devices {
+            missing.clear();
+        }
         let found = if missing.is_empty() { SubscribeAll::Ok } else { self.repair(missing).await? };
         if let Some(gap) = &self.heard {
             let lost = self.opened - gap.since;
@@ -195,9 +208,40 @@ impl Prepare {
         } else {
             self.heard.clone().map(|gap| (self.opened, gap))
         };
-        self.hearing.begin(&self.outbox, gap);
+        match &self.away {
+            None => self.hearing.begin(&self.outbox, gap),
+            Some(away) => self.take_backlog(away, found, gap).await,
+        }
         self.status.borrow_mut().view.subscribe_all = found;
+        if devices {
+            let answer = self.audited(&self.about_app(ApplicationAction::Subscribe(vec![DEVICES.into()]))).await;
+            if !answer.outcome.is_done() {
+                warn!(node = %self.node, "device states will not come: {}", answer.outcome);
+            }
+        }
         Ok(())
+    }
+
+    /// Asterisk connected to us, and sends first what it kept: that is there was a gap only where it can't have kept
+    /// everything. Returns when it has sent that.
+    async fn take_backlog(&self, away: &Away, found: SubscribeAll, gap: Option<(f64, Gap)>) {
+        let startup = self.client.ask(&Request::Info).await.startup();
+        let kept = away.nothing_missed(startup, self.heard.as_ref()) && found == SubscribeAll::Ok;
+        match (&self.heard, kept) {
+            (Some(heard), true) => self.hearing.begin_backlog(&self.outbox, heard.since),
+            (Some(_) | None, _) => {
+                self.hearing.begin(&self.outbox, gap);
+                away.forget();
+            }
+        }
+        self.hearing.backlog_read().await;
+        if kept {
+            info!(node = %self.node, "Asterisk had kept what came meanwhile: no gap");
+            // Until it is in the journal, a sudden end would lose what the file still tells of.
+            if self.outbox.drained(BACKLOG_LIMIT).await {
+                away.forget();
+            }
+        }
     }
 
     async fn repair(&self, missing: Vec<String>) -> Result<SubscribeAll, String> {

@@ -36,12 +36,14 @@ const ONE_CLOCK: usize = 32;
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// A socket that takes no bytes is tried again after this time.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
-/// `ApplicationReplaced` is a short event; longer frames are not searched for it.
-const REPLACED_MAX_BYTES: usize = 1_024;
+/// Events about an application are short; longer frames are not searched for them.
+const ABOUT_MAX_BYTES: usize = 1_024;
 /// No configured interval is longer than this, milliseconds: moments would overflow.
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
-/// The search for it, prepared once.
+/// Another client took the application. The search for it, prepared once.
 static REPLACED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ApplicationReplaced"));
+/// Where Asterisk connected to us: it has sent all that it kept.
+static REGISTERED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ApplicationRegistered"));
 /// Seconds between two looks at Asterisk's clock in its events.
 const CLOCK_EVERY_S: f64 = 1.0;
 
@@ -83,6 +85,9 @@ pub(super) struct Session {
     rest: Serving,
     /// Whether the last bytes have not left yet.
     full: bool,
+    /// Whether Asterisk may be written to. One that connected to us may not before its first message: it can take 5 s to
+    /// answer else (measured).
+    spoken: bool,
 }
 
 impl Session {
@@ -106,7 +111,8 @@ impl Session {
             client: life.client.clone(),
             ids: life.ids.clone(),
             gate: life.gate.clone(),
-            hearing: Rc::new(Hearing::new(now, life.gate.is_control())),
+            hearing: Rc::new(Hearing::new(now, life.gate.is_control(), life.accept.is_some())),
+            spoken: life.accept.is_none(),
             began,
             last_heard: began,
             dead_after: Duration::from_millis(life.ari.dead_after_ms.clamp(1, DAY_MS)),
@@ -157,7 +163,7 @@ impl Session {
                 () = control.stopping() => return Ok(()),
                 () = gate.closed() => return Err(End::OnPurpose(NO_FEED.to_owned())),
                 reason = outbox.failure() => return Err(End::OnPurpose(reason)),
-                _ = pings.tick() => self.ping()?,
+                _ = pings.tick(), if self.spoken => self.ping()?,
                 prepared = &mut preparing => {
                     prepared.map_err(End::OnPurpose)?;
                     self.rest.prepared(self.status.borrow().view.asterisk_version.as_deref());
@@ -183,6 +189,7 @@ impl Session {
             next = if left == 0 { None } else { self.socket.next().now_or_never() };
         }
         self.last_heard = Instant::now();
+        self.spoken = true;
         let waiting = self.outbox.waiting_bytes() + self.hearing.held_bytes.get();
         self.status.borrow_mut().view.waiting_bytes = waiting;
         if waiting > WAITING_BYTES {
@@ -228,14 +235,18 @@ impl Session {
         if self.rest.takes(&text) {
             return Ok(());
         }
-        let replaced = is_replaced(&text, &self.app);
+        let replaced = is_about(&REPLACED, &text, &self.app);
         if (at - self.clock_seen).abs() > CLOCK_EVERY_S {
             self.clock_seen = at;
             if let Some(theirs) = timestamp(&text) {
                 self.status.borrow_mut().saw_clock(theirs.secs_f64(), at, true);
             }
         }
+        let registered = self.hearing.in_backlog() && is_about(&REGISTERED, &text, &self.app);
         self.keep(at, FrameBody::Text(text));
+        if registered {
+            self.hearing.end_backlog();
+        }
         if replaced { Err(End::Replaced) } else { Ok(()) }
     }
 
@@ -353,6 +364,7 @@ impl Session {
         let closing = async {
             self.socket.close(None).await.ok()?;
             while let Some(Ok(message)) = self.socket.next().await {
+                self.hearing.closed.set(message.is_close());
                 self.keep_late(message);
             }
             Some(())
@@ -394,18 +406,18 @@ fn sep(reason: &Utf8Bytes) -> &'static str {
     if reason.is_empty() { "" } else { ": " }
 }
 
-/// Whether the frame says that another client took `app`. A search of the bytes first: nearly every frame is another.
-fn is_replaced(text: &str, app: &str) -> bool {
+/// Whether the frame is of this type and about `app`. A search of the bytes first: nearly every frame is another.
+fn is_about(kind: &Finder<'_>, text: &str, app: &str) -> bool {
     #[derive(Deserialize)]
     struct Head<'a> {
         #[serde(rename = "type")]
         kind: &'a str,
         application: &'a str,
     }
-    text.len() <= REPLACED_MAX_BYTES
-        && REPLACED.find(text.as_bytes()).is_some()
+    text.len() <= ABOUT_MAX_BYTES
+        && kind.find(text.as_bytes()).is_some()
         && serde_json::from_str::<Head<'_>>(text)
-            .is_ok_and(|head| head.kind == "ApplicationReplaced" && head.application == app)
+            .is_ok_and(|head| head.kind.as_bytes() == kind.needle() && head.application == app)
 }
 
 /// The event's timestamp.
@@ -424,10 +436,10 @@ mod tests {
     #[test]
     fn only_our_application_taken_from_us_counts_as_replaced() {
         let yes = r#"{"type":"ApplicationReplaced","timestamp":"2026-11-22T12:55:43.350+0000","application":"cc"}"#;
-        assert!(is_replaced(yes, "cc"));
-        assert!(!is_replaced(yes, "other"));
-        assert!(!is_replaced(r#"{"type":"X","application":"cc","caller":"ApplicationReplaced"}"#, "cc"));
-        assert!(!is_replaced("ApplicationReplaced", "cc"));
+        assert!(is_about(&REPLACED, yes, "cc"));
+        assert!(!is_about(&REPLACED, yes, "other"));
+        assert!(!is_about(&REPLACED, r#"{"type":"X","application":"cc","caller":"ApplicationReplaced"}"#, "cc"));
+        assert!(!is_about(&REPLACED, "ApplicationReplaced", "cc"));
         assert_eq!(timestamp(yes).map(|t| t.to_string()).as_deref(), Some("2026-11-22T12:55:43.350Z"));
     }
 }

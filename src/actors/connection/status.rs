@@ -126,6 +126,12 @@ impl Status {
         }
     }
 
+    /// Asterisk is to connect to `address`.
+    pub(super) fn awaits(&mut self, address: &str) {
+        let hint = "see `callcenter asterisk-config` for its websocket_client.conf and ari.conf";
+        self.view.last_error.get_or_insert_with(|| format!("waits for Asterisk to connect to {address}: {hint}"));
+    }
+
     pub(super) fn back_off(&mut self, until: Instant) {
         self.enter(State::BackingOff);
         self.next_try = Some(until);

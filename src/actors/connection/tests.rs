@@ -26,6 +26,7 @@ async fn bench(scripts: Vec<Script>, adjust: impl FnOnce(&mut config::Ari, &Fake
         alive: memory.clone().recipient(),
         heard: None,
         gate: FeedGate::default(),
+        accept: None,
         exited: memory.recipient(),
     };
     adjust(&mut ari, &fake, &mut setup);

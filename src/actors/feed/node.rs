@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::client::{FeedClient, FeedError};
@@ -15,10 +16,10 @@ use super::relay::{Relay, TakeOver};
 use super::server::{Shared, accept, listen};
 use super::wire::{Answer, Request};
 use super::{app_beside, socket_path};
-use crate::actors::ari_http::AriHttp;
+use crate::actors::ari_http::{AriHttp, Door, Listener, server_tls};
 use crate::actors::ari_socket::SocketRest;
 use crate::actors::audit::CommandIds;
-use crate::actors::connection::{AriConnection, ConnectionSetup, ConnectionStatus, FeedGate};
+use crate::actors::connection::{Accept, AriConnection, ConnectionSetup, ConnectionStatus, FeedGate, heard_before};
 use crate::actors::journal::{
     Appended, Journal, JournalError, JournalHandle, JournalReader, Options, Position, QueryStatus, Recovered, Subscribe,
 };
@@ -170,6 +171,7 @@ pub async fn start(setup: FeedSetup) -> Result<FeedNode, String> {
     std::fs::create_dir_all(&setup.dir).map_err(|e| format!("can't make {}: {e}", setup.dir.display()))?;
     match FeedClient::connect(&setup.dir).await {
         Err(FeedError::None) => Beginning::new(setup, None)?.fresh().await,
+        Ok(old) if setup.asterisk.accepts() => Beginning::new(setup, None)?.after(old).await,
         Err(error) => Err(format!("the feed that runs can't be asked to hand over: {error}")),
         Ok(old) => {
             let begun = Beginning::new(setup, Some(&old.hello().app))?;
@@ -186,11 +188,16 @@ struct Beginning {
     leaving: Rc<Leaving>,
     ears: Addr<Ears>,
     ends: watch::Receiver<Position>,
+    /// What the listener shows, where Asterisk connects to the feed with TLS.
+    tls: Option<TlsAcceptor>,
 }
 
 impl Beginning {
     fn new(setup: FeedSetup, predecessor: Option<&str>) -> Result<Self, String> {
         let node = NodeId::new(&setup.asterisk.name);
+        let feed = &setup.config.feed;
+        let secure = setup.asterisk.accepts() && !feed.tls_cert.as_os_str().is_empty();
+        let tls = if secure { Some(server_tls(&feed.tls_cert, &feed.tls_key)?) } else { None };
         let app = app_beside(&setup.asterisk.app, predecessor);
         let http = AriHttp::new(&setup.asterisk, &setup.config.ari).and_then(|http| http.for_app(&app, true));
         let (ends, heard) = watch::channel(Position::START);
@@ -201,16 +208,50 @@ impl Beginning {
             over: setup.over.clone(),
         });
         let ears = Ears { leaving: leaving.clone(), ends }.start();
-        Ok(Self { http: http.map_err(|e| e.to_string())?, setup, node, leaving, ears, ends: heard })
+        Ok(Self { http: http.map_err(|e| e.to_string())?, setup, node, leaving, ears, ends: heard, tls })
     }
 
     /// Nobody ran before: what came since the journal's last entry is a gap.
-    async fn fresh(self) -> Result<FeedNode, String> {
+    async fn fresh(mut self) -> Result<FeedNode, String> {
+        let accept = self.listener().await?;
         let (journal, found) = self.journal().await?;
-        let heard = found.last_at.map(|since| Gap { since, reason: "the feed was not running".into() });
+        let since = if accept.is_some() { heard_before(&self.setup.dir, found.last_at) } else { found.last_at };
+        let heard = since.map(|since| Gap { since, reason: "the feed was not running".into() });
         let handle = JournalHandle::from(&journal);
-        let connection = self.connection((handle.frames, handle.entries, handle.alive), heard);
+        let connection = self.connection((handle.frames, handle.entries, handle.alive), heard, accept);
         self.serve(journal, connection, found.end)
+    }
+
+    /// Another feed runs, and Asterisk connects to the feed: there is one application and one port, so the other one
+    /// ends first, and Asterisk keeps what comes meanwhile.
+    async fn after(self, mut old: FeedClient) -> Result<FeedNode, String> {
+        let handover = old.send(&Request::Handover { pid: std::process::id() }).await;
+        handover.map_err(|error| format!("the feed that runs can't be asked to hand over: {error}"))?;
+        let over = timeout(TAKE_OVER_LIMIT, handed_over(&mut old)).await;
+        info!(node = %self.node, "the other feed {}", if over.is_ok_and(|over| over) { "handed over" } else { "has gone" });
+        self.fresh().await
+    }
+
+    /// Where Asterisk connects to the feed, if it does.
+    async fn listener(&mut self) -> Result<Option<Accept>, String> {
+        let asterisk = &self.setup.asterisk;
+        if !asterisk.accepts() {
+            return Ok(None);
+        }
+        let ari = &self.setup.config.ari;
+        let door = Door {
+            path: asterisk.feed_path(),
+            username: asterisk.name.clone(),
+            password: asterisk.feed_password.clone(),
+            max_frame_bytes: ari.max_frame_bytes,
+            handshake: Duration::from_millis(ari.connect_timeout_ms),
+        };
+        let listener = Listener::bind(&asterisk.feed_listen, self.tls.take(), door).await;
+        let listener = listener.map_err(|error| {
+            let address = &asterisk.feed_listen;
+            format!("can't listen at {address}: {error}. asterisk.feed_listen must be free and of this machine")
+        })?;
+        Ok(Some(Accept { listener, journal: self.setup.dir.clone() }))
     }
 
     /// Another feed runs: this one hears everything first, then takes the journal.
@@ -221,7 +262,7 @@ impl Beginning {
         let apps = [old.hello().app.clone(), self.http.app().to_owned()];
         let relay = Relay::new(self.node.clone(), apps, self.setup.config.ari.event_filter.clone()).start();
         let ways = (relay.clone().recipient(), relay.clone().recipient(), relay.clone().recipient());
-        let connection = self.connection(ways, None);
+        let connection = self.connection(ways, None, None);
         let ready = async {
             while !connection.send(ConnectionStatus).await.is_ok_and(|view| view.prepared) {
                 sleep(LOOK).await;
@@ -275,6 +316,7 @@ impl Beginning {
         &self,
         (frames, entries, alive): (Recipient<AppendFrames>, Recipient<AppendEntry>, Recipient<Alive>),
         heard: Option<Gap>,
+        accept: Option<Accept>,
     ) -> Addr<AriConnection> {
         AriConnection::start_with(ConnectionSetup {
             node: self.node.clone(),
@@ -287,6 +329,7 @@ impl Beginning {
             alive,
             heard,
             gate: FeedGate::default(),
+            accept,
             exited: self.ears.clone().recipient(),
         })
     }

@@ -167,6 +167,7 @@ async fn connection(
         alive: journal.alive.clone(),
         heard,
         gate: gate.clone(),
+        accept: None,
         exited: exited.clone(),
     };
     on(io, move || AriConnection::start_with(setup)).await

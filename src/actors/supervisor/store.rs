@@ -45,7 +45,10 @@ pub(super) fn dir(node: &NodeId, config: &Config) -> PathBuf {
 /// Why it can't be, and what to do.
 pub(super) async fn open(node: &NodeId, places: &Places, committed: u64) -> Result<Store, String> {
     let dir = dir(node, &places.config);
+    // Where Asterisk connects to the feed nothing else may listen: it would keep events for a feed that never comes.
+    let accepts = places.config.asterisk.iter().any(|asterisk| asterisk.name == node.as_str() && asterisk.accepts());
     let follows = match places.config.feed.mode {
+        FeedMode::Auto if accepts => true,
         FeedMode::Own => false,
         FeedMode::Process => true,
         FeedMode::Auto => feed_runs(&dir).await?,

@@ -7,6 +7,7 @@ use chrono::Utc;
 use tokio::net::{TcpStream, lookup_host};
 use url::{Host, Url};
 
+use super::feed;
 use super::guard;
 use super::report::{Outcome, Report, Step, Verdict};
 use super::service::Service;
@@ -20,7 +21,7 @@ use crate::config::{Ari, Asterisk, Config};
 use crate::model::NodeId;
 
 /// The steps in their order; after one that failed the rest is skipped, each by its name.
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 14] = [
     "address",
     "reach",
     "ari",
@@ -30,6 +31,7 @@ const STEPS: [&str; 13] = [
     "transport",
     "clock",
     "guard",
+    "feed",
     "application",
     "websocket",
     "subscribe_all",
@@ -127,6 +129,8 @@ impl Walk<'_> {
         let refreshed = service.and_then(|s| s.guard(&asterisk.name, http.root()));
         let outcome = guard::look(&client, &self.config.guard, refreshed).await;
         self.add(format!("GET /asterisk/variable, {}", self.config.guard.variable), outcome);
+        let outcome = feed::look(&client, asterisk, self.config, info.version().as_deref()).await;
+        self.add("who connects to whom for the feed (asterisk.feed_listen)", outcome);
         self.application(&http, &client, service, may_write, wait).await
     }
 

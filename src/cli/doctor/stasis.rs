@@ -135,7 +135,7 @@ pub(super) async fn application_soon(client: &AriClient, app: &str) -> Result<Op
 
 impl Application {
     /// The kinds of events of which not all come.
-    fn missing(&self) -> Vec<&'static str> {
+    pub(super) fn missing(&self) -> Vec<&'static str> {
         let everything = |ids: &[String]| ids.iter().any(|id| id.starts_with("__AST_") && id.ends_with("_ALL_TOPIC"));
         let kinds = [
             ("channel", &self.channel_ids),

@@ -69,8 +69,9 @@ fn every_key_has_an_environment_name() {
         };
         let name = environment_name(&key);
         let loaded = Setup::new().var(&name, &text).load();
-        // What texts of alarms may be is tested with the rules.
-        let own = |mistake: &&Mistake| !(key.starts_with("alarms.") && mistake.key.starts_with("alarms."));
+        // What texts of alarms and certificates may be is tested with the rules.
+        let ruled = |key: &str| ["alarms.", "feed.tls_"].into_iter().find(|part| key.starts_with(part));
+        let own = |mistake: &&Mistake| ruled(&key).is_none() || ruled(&key) != ruled(&mistake.key);
         assert_eq!(loaded.mistakes.iter().filter(own).collect::<Vec<_>>(), Vec::<&Mistake>::new(), "{name}");
         let in_force = loaded.settings().into_iter().find(|setting| setting.key == key).unwrap();
         assert_eq!(
@@ -90,7 +91,9 @@ fn the_ari_names_describe_the_first_server() {
         .var("ARI_USERNAME", "me")
         .var("ARI_PASSWORD", "12345")
         .var("ARI_APP_NAME", "desk")
-        .var("ARI_CA_FILE", ca.to_str().unwrap());
+        .var("ARI_CA_FILE", ca.to_str().unwrap())
+        .var("ARI_FEED_LISTEN", "127.0.0.1:8091")
+        .var("ARI_FEED_PASSWORD", "67890");
     let loaded = setup.load();
     assert_eq!(loaded.mistakes, []);
     let expected = Asterisk {
@@ -100,6 +103,8 @@ fn the_ari_names_describe_the_first_server() {
         password: Secret::new("12345"),
         app: "desk".into(),
         ca_file: Some(ca),
+        feed_listen: "127.0.0.1:8091".into(),
+        feed_password: Secret::new("67890"),
     };
     assert_eq!(loaded.config.asterisk, [expected]);
     for setting in loaded.settings().iter().filter(|setting| setting.key.starts_with("asterisk")) {

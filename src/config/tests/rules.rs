@@ -1,7 +1,7 @@
 //! Each rule has a wrong example whose message names the key and what is allowed.
 
 use super::*;
-use crate::config::{SmtpSecurity, keys, ranges};
+use crate::config::{FeedMode, SmtpSecurity, keys, ranges};
 
 /// A self-signed certificate of no importance.
 pub(super) const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
@@ -109,6 +109,50 @@ fn certificate_authorities() {
     for (path, part) in [(empty, "no certificate"), (broken, "damaged"), (cut, "damaged"), (missing, "can't be read")] {
         wrong("asterisk[1].ca_file", &[part, "PEM certificates"], |config| config.asterisk[0].ca_file = Some(path));
     }
+}
+
+#[test]
+fn accept_mode() {
+    let accepts = |config: &mut Config| {
+        config.asterisk[0].feed_listen = "127.0.0.1:8091".into();
+        config.asterisk[0].feed_password = Secret::new("x");
+    };
+    accepted(accepts);
+    accepted(|config| {
+        accepts(config);
+        config.feed.mode = FeedMode::Process;
+        config.asterisk[1].feed_listen = "[::1]:8091".into();
+        config.asterisk[1].feed_password = Secret::new("y");
+    });
+    for listen in ["8091", "127.0.0.1", "localhost:8091", "127.0.0.1:0", "ws://127.0.0.1:8091"] {
+        wrong("asterisk[1].feed_listen", &["an IP address of this machine and a port"], |config| {
+            accepts(config);
+            config.asterisk[0].feed_listen = listen.into();
+        });
+    }
+    wrong("asterisk[2].feed_listen", &["Server 1", "another port"], |config| {
+        accepts(config);
+        config.asterisk[1].feed_listen = "127.0.0.1:8091".into();
+        config.asterisk[1].feed_password = Secret::new("y");
+    });
+    wrong("asterisk[1].feed_listen", &["feed.mode"], |config| {
+        accepts(config);
+        config.feed.mode = FeedMode::Own;
+    });
+    for (password, part) in [("", "Set one"), ("a\nb", "one line")] {
+        wrong("asterisk[1].feed_password", &[part], |config| {
+            accepts(config);
+            config.asterisk[0].feed_password = Secret::new(password);
+        });
+    }
+    let setup = Setup::new();
+    let [right, empty] = [("right.pem", CERTIFICATE), ("empty.pem", "")].map(|(name, text)| setup.file(name, text));
+    wrong("feed.tls_key", &["both"], |config| config.feed.tls_cert = right.clone());
+    wrong("feed.tls_cert", &["both"], |config| config.feed.tls_key = right.clone());
+    wrong("feed.tls_key", &["can't be used", "private key"], |config| {
+        config.feed.tls_cert = right.clone();
+        config.feed.tls_key = empty;
+    });
 }
 
 #[test]

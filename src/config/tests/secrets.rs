@@ -33,6 +33,19 @@ fn a_password_is_hidden_in_every_form() {
 }
 
 #[test]
+fn the_feeds_password_is_hidden_and_its_change_is_seen() {
+    let load = |password: &str| {
+        let setup = Setup::new().var("ARI_FEED_LISTEN", "127.0.0.1:8091").var("ARI_FEED_PASSWORD", password);
+        let shown = everything(&setup);
+        assert!(!shown.contains(password), "{shown}");
+        assert!(shown.contains("asterisk[1].feed_password = (set)"), "{shown}");
+        setup.load().config
+    };
+    let changes = Config::diff_reloadable(&load(SECRET), &load("hush-4712-y"));
+    assert_eq!((changes.restart, changes.reloadable), (vec!["asterisk[1].feed_password".to_owned()], vec![]));
+}
+
+#[test]
 fn a_password_in_something_wrong_is_hidden_too() {
     let digits = "471147114711";
     for setup in [

@@ -62,6 +62,18 @@ impl Asterisk {
         Self::with(vec![("ARI_PREFIX", String::new()), ("ARI_TLS_CERT", certificate), ("ARI_TLS_KEY", key)])
     }
 
+    /// Starts one that connects out to a feed at this port of the loopback interface, for the application
+    /// `callcenter-app-feed`, as the server `main` with the password `feed-password`.
+    pub(crate) fn outward(port: u16) -> Self {
+        let set = |name, value: &str| (name, value.to_owned());
+        Self::with(vec![
+            set("OUTBOUND_WS", &format!("ws://127.0.0.1:{port}/feed/main")),
+            set("OUTBOUND_APP", "callcenter-app-feed"),
+            set("OUTBOUND_USER", "main"),
+            set("OUTBOUND_PASSWORD", "feed-password"),
+        ])
+    }
+
     fn with(more: Vec<(&'static str, String)>) -> Self {
         let (slot, lock) =
             wait::until("a free slot of ports for an Asterisk", SLOT_WAIT, || free_slot().ok_or("all are taken"));
@@ -131,6 +143,13 @@ impl Asterisk {
             (404, _) => Ok(()),
             other => Err(other),
         });
+    }
+
+    /// Puts these lines behind those of one of its files.
+    pub(crate) fn configure(&self, file: &str, lines: &str) {
+        let path = self.dir().join("etc").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}\n{lines}")).unwrap();
     }
 
     fn has(&self, name: &str) -> bool {

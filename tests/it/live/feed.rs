@@ -23,12 +23,12 @@ const CALLERS: &[(&str, u16, &str, u32, &str)] = &[
 /// that anybody may have been held up.
 const POST_DIAL_LIMIT_MS: f64 = 1_000.0;
 
-fn soak() -> bool {
+pub(super) fn soak() -> bool {
     std::env::var_os("SOAK").is_some()
 }
 
 /// Calls at ten a second for so many times ten seconds; with `SOAK=1` at twenty a second.
-struct Traffic {
+pub(super) struct Traffic {
     phones: Vec<Sipp>,
     callers: Vec<Sipp>,
     wanted: usize,
@@ -38,6 +38,11 @@ struct Traffic {
 
 impl Traffic {
     fn start(asterisk: &Asterisk, rounds: u32) -> Self {
+        if soak() { Self::paced(asterisk, rounds * 2, 5) } else { Self::paced(asterisk, rounds, 10) }
+    }
+
+    /// So many times all calls, each time within so many seconds.
+    pub(super) fn paced(asterisk: &Asterisk, rounds: u32, seconds: u64) -> Self {
         let phones = vec![
             asterisk.answerer(101, 200, 3_600_000),
             asterisk.answerer(102, 200, 700),
@@ -46,27 +51,25 @@ impl Traffic {
             asterisk.callee("uas_noanswer", 104, &[]),
         ];
         let mark = asterisk.mark();
-        let spread = if soak() { "5000" } else { "10000" };
-        let rounds = if soak() { rounds * 2 } else { rounds };
+        let spread = (seconds * 1_000).to_string();
         let start = |(scenario, from, settings, count, _): &(&str, u16, &str, u32, &str)| {
             let (all, rate) = ((count * rounds).to_string(), count.to_string());
-            let more = ["--", "-m", &all, "-l", "200", "-r", &rate, "-rp", spread];
+            let more = ["--", "-m", &all, "-l", "200", "-r", &rate, "-rp", &spread];
             let settings: Vec<&str> = settings.split(' ').chain(more).collect();
             asterisk.caller(scenario, *from, &settings)
         };
         let callers = CALLERS.iter().map(start).collect();
         let wanted = CALLERS.iter().map(|(_, _, _, count, _)| (count * rounds) as usize).sum();
-        let seconds = u64::from(rounds) * if soak() { 5 } else { 10 };
-        Self { phones, callers, wanted, until: Instant::now() + s(seconds), mark }
+        Self { phones, callers, wanted, until: Instant::now() + s(u64::from(rounds) * seconds), mark }
     }
 
     /// Whether new calls still come.
-    fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         Instant::now() < self.until
     }
 
     /// Returns when every caller is done.
-    fn finish(mut self, asterisk: &Asterisk) -> (usize, Mark) {
+    pub(super) fn finish(mut self, asterisk: &Asterisk) -> (usize, Mark) {
         for caller in &mut self.callers {
             caller.succeed(s(120));
         }
@@ -77,7 +80,7 @@ impl Traffic {
 }
 
 /// Lets `least` to `most` milliseconds pass, which of them is left to chance.
-fn pass(least: u64, most: u64) {
+pub(super) fn pass(least: u64, most: u64) {
     use std::hash::{BuildHasher, Hasher};
     let chance = std::collections::hash_map::RandomState::new().build_hasher().finish();
     let end = Instant::now() + Duration::from_millis(least + chance % (most - least + 1));
@@ -98,7 +101,7 @@ fn pair(asterisk: &Asterisk) -> (Service, Feed) {
 
 /// Every call that Asterisk has a record of, once, over.
 #[track_caller]
-fn all_calls(asterisk: &Asterisk, service: &Service, wanted: usize, mark: Mark) -> Vec<Call> {
+pub(super) fn all_calls(asterisk: &Asterisk, service: &Service, wanted: usize, mark: Mark) -> Vec<Call> {
     let calls = wait::until("the end of every call", s(60), || {
         let calls = service.rows().try_calls("1")?;
         let over = calls.iter().filter(|call| !call.open() && call.ended_at.is_some()).count();
@@ -115,7 +118,7 @@ fn all_calls(asterisk: &Asterisk, service: &Service, wanted: usize, mark: Mark) 
 
 /// Every call is what it was, and none is flagged.
 #[track_caller]
-fn all_right(asterisk: &Asterisk, calls: &[Call], mark: Mark) {
+pub(super) fn all_right(asterisk: &Asterisk, calls: &[Call], mark: Mark) {
     let mut stories = BTreeMap::<String, u32>::new();
     for call in calls {
         *stories.entry(story(call)).or_default() += 1;

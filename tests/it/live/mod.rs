@@ -1,6 +1,7 @@
 //! The service beside a real Asterisk: SIP phones call, then the database is compared with what
 //! happened and with Asterisk's own records.
 
+mod accept;
 mod api_docs;
 mod ari_made;
 mod basic;

@@ -12,7 +12,7 @@ const COLUMNS: &str =
     "clid,src,dst,dcontext,channel,dstchannel,lastapp,lastdata,start,answer,end,disposition,uniqueid,linkedid";
 
 #[track_caller]
-fn reconcile(service: &Service, file: &Path, more: &[&str]) -> Output {
+pub(super) fn reconcile(service: &Service, file: &Path, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callcenter"));
     service.beside(command.env_clear().args(["reconcile", "--time-zone", "UTC", "--cdr"]).arg(file).args(more));
     let output = command.output().unwrap();

@@ -72,6 +72,7 @@ async fn commands(asterisk: &Asterisk, user: &str, transport: config::Transport)
             alive: nowhere.clone().recipient(),
             heard: None,
             gate: FeedGate::default(),
+            accept: None,
             exited: nowhere.clone().recipient(),
         });
         let deadline = Instant::now() + s(10);
