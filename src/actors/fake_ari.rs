@@ -64,6 +64,8 @@ pub(super) struct Server {
     /// Ends each event socket that is open, without a close frame.
     pub(super) cut: Notify,
     pub(super) version: RefCell<String>,
+    /// Another answer to `GET /channels` than the usual.
+    pub(super) channels: RefCell<Option<Value>>,
     /// Requests that hold this word are answered with this status.
     pub(super) broken: Cell<Option<(&'static str, u16)>>,
     /// When it was started, as it says.
@@ -278,6 +280,7 @@ async fn answer(server: &Server, request: &str) -> (u16, Value) {
                 "endpoint_ids": all(on, "ENDPOINT"), "device_names": all(on && !server.devices_lack.get(), "DEVICE_STATE")});
             (200, app)
         }
+        "GET /ari/channels" if server.channels.borrow().is_some() => (200, json!(*server.channels.borrow())),
         "GET /ari/channels" => (200, json!([{"id": "1.0", "name": "PJSIP/100-0"}])),
         "GET /ari/bridges" => (200, json!([])),
         "GET /ari/asterisk/info" => (

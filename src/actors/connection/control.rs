@@ -77,43 +77,75 @@ pub(in crate::actors) fn kind_of(text: &str) -> Option<String> {
     serde_json::from_str::<Head>(text).ok().map(|head| head.kind)
 }
 
-/// Lets every caller who waits in the application go on in the dialplan, and says how many there were. For moments at
-/// which nobody else would: the service is gone, has just come, or can't see who waits.
+/// Between two looks at who still waits, after the first, second and every further one.
+const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+
+/// What came of letting callers go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::actors) struct Released {
+    /// Callers who waited.
+    pub(in crate::actors) waited: usize,
+    /// Whether it is known that none of them waits any more.
+    pub(in crate::actors) all: bool,
+}
+
+/// [`release`], with pauses, until it is known that nobody waits any more.
+pub(super) async fn release_until_none_waits(
+    whose: (&NodeId, &AriClient, &str),
+    ids: &CommandIds,
+    record: impl Fn(EntryBody),
+) {
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        tokio::time::sleep(pauses.next().unwrap_or(PAUSES[2])).await;
+        if within_limit(release(whose, ids, &record)).await.all {
+            return;
+        }
+    }
+}
+
+/// Lets every caller who waits in the application go on in the dialplan. For moments at which nobody else would: the
+/// service is gone, has just come, or can't see who waits.
 pub(in crate::actors) async fn release(
     (node, client, app): (&NodeId, &AriClient, &str),
     ids: &CommandIds,
     record: impl Fn(EntryBody),
-) -> usize {
+) -> Released {
     let answer = client.ask(&Request::ListChannels).await;
-    let waiting = answer.outcome.body().map(|body| waiting_in(app, body)).unwrap_or_default();
+    let Some(waiting) = answer.outcome.body().and_then(|body| waiting_in(app, body)) else {
+        return Released::default();
+    };
+    let mut all = true;
     for channel in &waiting {
         let request = Request::channel(channel.as_str(), ChannelAction::Continue(ContinueAt::default()));
         let id = ids.next();
         record(EntryBody::Command(request.to_command(id.as_str(), "rule:release")));
         let answer = client.ask(&request).await;
+        all &= answer.outcome.is_final();
         info!(%node, channel, "a caller waited in the application while nobody watched it: {}", answer.outcome);
         record(EntryBody::Reply(audit::reply(id, &answer)));
     }
-    waiting.len()
+    Released { waited: waiting.len(), all }
 }
 
-/// The ids of the channels that wait in the application, from the body of `GET /channels`.
-fn waiting_in(app: &str, body: &[u8]) -> Vec<String> {
-    let channels: Vec<Channel<'_>> = serde_json::from_slice(body).unwrap_or_default();
+/// The ids of the channels that wait in the application, from the body of `GET /channels`; `None` where that is none.
+fn waiting_in(app: &str, body: &[u8]) -> Option<Vec<String>> {
+    let channels: Vec<Channel<'_>> = serde_json::from_slice(body).ok()?;
     let inside = |channel: &&Channel<'_>| {
         &*channel.dialplan.app_name == "Stasis" && channel.dialplan.app_data.split(',').next() == Some(app)
     };
-    channels.iter().filter(inside).map(|channel| channel.id.to_string()).collect()
+    Some(channels.iter().filter(inside).map(|channel| channel.id.to_string()).collect())
 }
 
 /// Gives up after [`RELEASE_LIMIT`].
-pub(in crate::actors) async fn within_limit(work: impl Future<Output = usize>) -> usize {
-    tokio::time::timeout(RELEASE_LIMIT, work).await.unwrap_or(0)
+pub(in crate::actors) async fn within_limit(work: impl Future<Output = Released>) -> Released {
+    tokio::time::timeout(RELEASE_LIMIT, work).await.unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::fake_ari::{FakeAri, quick, until};
 
     #[test]
     fn the_control_keeps_what_only_it_hears() {
@@ -137,7 +169,36 @@ mod tests {
             channel("1.2", "Stasis", "other,cc"),
             channel("1.3", "Stasis", "cc")
         ]);
-        assert_eq!(waiting_in("cc", body.to_string().as_bytes()), ["1.0", "1.3"]);
-        assert!(waiting_in("cc", b"[]").is_empty() && waiting_in("cc", b"nonsense").is_empty());
+        assert_eq!(waiting_in("cc", body.to_string().as_bytes()).unwrap(), ["1.0", "1.3"]);
+        assert_eq!((waiting_in("cc", b"[]"), waiting_in("cc", b"nonsense")), (Some(Vec::new()), None));
+    }
+
+    #[actix::test]
+    async fn a_caller_who_can_not_be_let_go_is_tried_again_until_none_waits() {
+        let fake = FakeAri::start(vec![]).await;
+        let waiting = serde_json::json!([{"id": "1.0", "name": "PJSIP/1-0", "state": "Ring",
+            "creationtime": "2026-11-22T12:55:43.350+0000", "caller": {"name": "", "number": ""},
+            "connected": {"name": "", "number": ""}, "accountcode": "", "language": "en",
+            "dialplan": {"context": "in", "exten": "1", "priority": 1, "app_name": "Stasis", "app_data": "cc,1"}}]);
+        fake.server.channels.replace(Some(waiting));
+        fake.server.broken.set(Some(("continue", 500)));
+        let (ari, password) = quick();
+        let (node, client) = (NodeId::new("test"), fake.http(password, &ari).client(1));
+        let replies = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let (kept, record) = (replies.clone(), replies.clone());
+        let ids = CommandIds::new("t");
+        let releasing = actix::spawn(async move {
+            release_until_none_waits((&node, &client, "cc"), &ids, |entry| {
+                if let EntryBody::Reply(reply) = entry {
+                    record.borrow_mut().push(reply.outcome.to_string());
+                }
+            })
+            .await;
+        });
+        until("two tries failed", || fake.seen("POST /ari/channels/1.0/continue") == 2).await;
+        assert!(!releasing.is_finished());
+        fake.server.broken.set(None);
+        tokio::time::timeout(Duration::from_secs(10), releasing).await.expect("it ends").unwrap();
+        assert_eq!(kept.borrow().join(" "), "other other done");
     }
 }

@@ -57,17 +57,20 @@ impl Life {
             };
             self.audited(request)
         });
-        futures_util::stream::iter(asks).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+        let final_ones = futures_util::stream::iter(asks).buffer_unordered(AT_ONCE).collect::<Vec<bool>>().await;
         // The record of it may be refused, too; the gap says already since when nothing is certain.
         self.outbox.drained(DRAIN_LIMIT).await;
         self.outbox.take_failure();
-        Ok(())
+        // Who could not be sent on is looked for before the next connect.
+        if final_ones.contains(&false) { Err("a caller could not be sent on".to_owned()) } else { Ok(()) }
     }
 
-    async fn audited(&self, request: Request) {
+    /// Whether the outcome is final.
+    async fn audited(&self, request: Request) -> bool {
         let id = self.ids.next();
         self.outbox.entry(EntryBody::Command(request.to_command(id.as_str(), super::prepare::WHO)));
         let answer = self.client.ask(&request).await;
         self.outbox.entry(EntryBody::Reply(audit::reply(id, &answer)));
+        answer.outcome.is_final()
     }
 }

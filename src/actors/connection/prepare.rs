@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::away::Away;
-use super::control::{release, within_limit};
+use super::control::{release, release_until_none_waits, within_limit};
 use super::hearing::Hearing;
 use super::life::Life;
 use super::outbox::Outbox;
@@ -172,7 +172,7 @@ impl Prepare {
         self.hearing.begin(&self.outbox, None);
         let version = self.version().await;
         let whose = (&self.node, &*self.client, self.app.as_str());
-        let waited = within_limit(release(whose, &self.ids, |entry| self.outbox.entry(entry))).await;
+        let released = within_limit(release(whose, &self.ids, |entry| self.outbox.entry(entry))).await;
         {
             let mut status = self.status.borrow_mut();
             status.view.prepared = true;
@@ -180,9 +180,12 @@ impl Prepare {
         }
         info!(
             node = %self.node,
-            "the control of '{}' is connected to {} (Asterisk {version}) in {took} ms; {waited} callers had waited",
-            self.app, self.root
+            "the control of '{}' is connected to {} (Asterisk {version}) in {took} ms; {} callers had waited",
+            self.app, self.root, released.waited
         );
+        if !released.all {
+            release_until_none_waits(whose, &self.ids, |entry| self.outbox.entry(entry)).await;
+        }
         Ok(())
     }
 
