@@ -231,7 +231,7 @@ impl DbWriter {
         if prepared.events() < FEW || self.next_seq - self.heads_written >= db::heads::BEHIND {
             prepared.heads = self.take_heads();
         }
-        (!prepared.preps.is_empty()).then_some(prepared)
+        (!prepared.preps.is_empty() || !prepared.heads.is_empty()).then_some(prepared)
     }
 
     /// A transaction of the heads alone that are not written yet, if there are any.
