@@ -171,7 +171,7 @@ impl Alarms {
                 self.core.gap(row.node.as_str(), since, until, &row.reason, calls);
             }
         }
-        self.last_gap = self.last_gap.or(looked.newest_gap);
+        self.last_gap = looked.newest_gap.or(self.last_gap);
         if let Some(events) = self.core.due(now, &self.rules) {
             self.tell(now, events);
         }

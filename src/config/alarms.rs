@@ -127,7 +127,7 @@ impl Default for Alarms {
             disk_free_percent: 0,
             writer_behind_s: 60,
             send_timeout_ms: 10_000,
-            send_attempts: 8,
+            send_attempts: 150,
             send_retry_ms: 5_000,
             ca_file: PathBuf::new(),
             webhook_url: Secret::default(),

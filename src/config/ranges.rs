@@ -68,7 +68,7 @@ pub(super) const RANGES: &[Range] = &[
     range("alarms.disk_free_percent", 0, 99, "per cent; 0 switches it off"),
     range("alarms.writer_behind_s", 0, 86_400, "seconds; 0 switches the alarm off"),
     range("alarms.send_timeout_ms", 100, 60_000, "milliseconds"),
-    range("alarms.send_attempts", 1, 20, "tries"),
+    range("alarms.send_attempts", 1, 1_000, "tries"),
     range("alarms.send_retry_ms", 10, 600_000, "milliseconds"),
     range("alarms.smtp_port", 1, 65_535, "a port"),
 ];

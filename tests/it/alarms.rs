@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use callcenter::sim::{Sim, SimConfig, SimHandle};
 use serde_json::Value;
 
+use crate::db_faults::Lock;
 use crate::kit::Service;
 use crate::kit::wait::{self, s};
 use crate::metrics::Scrape;
@@ -70,25 +71,37 @@ impl Receiver {
     }
 }
 
-/// The service beside a simulated Asterisk without calls, with short times and both channels.
-fn beside(sim: &SimHandle, receiver: &Receiver, alarms: &str) -> Service {
-    let config = format!(
+/// Short times and both channels.
+fn config(receiver: &Receiver, alarms: &str, disk_free_mb: u64, writer_behind_s: u64) -> String {
+    format!(
         "[ari]\nbackoff_min_ms = 10\nbackoff_max_ms = 100\nstable_after_ms = 0\n\
          [alarms]\nasterisk_unreachable_s = 1\nburst_ms = 100\ngap_min_s = 0\ntelegram_chat = '-100'\n\
-         telegram_url = '{}'\nlanguage = 'ru'\ndisk_free_mb = 0\nwriter_behind_s = 0\n{alarms}",
+         telegram_url = '{}'\nlanguage = 'ru'\ndisk_free_mb = {disk_free_mb}\nwriter_behind_s = {writer_behind_s}\n\
+         {alarms}",
         receiver.address
-    );
-    let (url, hook) = (sim.url(), format!("{}/hook", receiver.address));
-    let environment = [
-        ("ARI_URL", url.as_str()),
-        ("ARI_USERNAME", "demo"),
-        ("ARI_PASSWORD", "demo-password"),
-        ("ARI_APP_NAME", "callcenter-app"),
-        ("CALLCENTER_ALARMS_WEBHOOK_URL", &hook),
-        ("CALLCENTER_ALARMS_TELEGRAM_TOKEN", TOKEN),
-        ("RUST_LOG", "info,callcenter=trace,awc=trace,actix_http=trace,actix_tls=trace"),
-    ];
-    Service::with(&config, &environment)
+    )
+}
+
+fn environment(sim: &SimHandle, receiver: &Receiver) -> Vec<(&'static str, String)> {
+    vec![
+        ("ARI_URL", sim.url()),
+        ("ARI_USERNAME", "demo".to_owned()),
+        ("ARI_PASSWORD", "demo-password".to_owned()),
+        ("ARI_APP_NAME", "callcenter-app".to_owned()),
+        ("CALLCENTER_ALARMS_WEBHOOK_URL", format!("{}/hook", receiver.address)),
+        ("CALLCENTER_ALARMS_TELEGRAM_TOKEN", TOKEN.to_owned()),
+        ("RUST_LOG", "info,callcenter=trace,awc=trace,actix_http=trace,actix_tls=trace".to_owned()),
+    ]
+}
+
+fn start(config: &str, environment: &[(&'static str, String)]) -> Service {
+    let environment: Vec<_> = environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    Service::with(config, &environment)
+}
+
+/// The service beside a simulated Asterisk without calls.
+fn beside(sim: &SimHandle, receiver: &Receiver, alarms: &str) -> Service {
+    start(&config(receiver, alarms, 0, 0), &environment(sim, receiver))
 }
 
 fn silent_sim() -> SimHandle {
@@ -164,6 +177,53 @@ fn a_flood_of_gaps_is_one_message() {
     let gap = &message["events"][0];
     assert!(gap["count"].as_u64().unwrap() >= 1 && gap["nodes"] == serde_json::json!(["main"]), "{message}");
     assert!(message["text"].as_str().unwrap().contains("Для звонков"), "{message}");
+}
+
+#[test]
+fn a_low_disk_and_a_database_that_is_behind_are_told_with_their_end() {
+    let sim = Sim::start(SimConfig { calls_per_second: 5.0, ..SimConfig::default() }).unwrap();
+    let receiver = Receiver::start();
+    let config = |disk_free_mb| config(&receiver, "gaps = false\n[database]\nbusy_timeout_ms = 100\n", disk_free_mb, 1);
+    let mut service = start(&config(1 << 30), &environment(&sim, &receiver));
+    receiver.tells("raised disk_low");
+    let lock = Lock::take(&service.database());
+    receiver.tells("raised writer_behind");
+    lock.release();
+    receiver.tells("cleared writer_behind");
+    service.reconfigure(&config(1));
+    receiver.tells("cleared disk_low");
+    service.sigterm();
+    let each = ["cleared disk_low", "cleared writer_behind", "raised disk_low", "raised writer_behind"];
+    assert_eq!(receiver.events(), BTreeMap::from(each.map(|event| (event.to_owned(), 1))));
+}
+
+#[test]
+fn gaps_of_another_database_in_the_place_of_the_old_are_told_too() {
+    let (sim, receiver) = (silent_sim(), Receiver::start());
+    let mut service = beside(&sim, &receiver, "gap_every_s = 0\n");
+    // What an alarm's state remembers of a database with many gaps, which is gone.
+    service.sigterm();
+    let state = service.database().with_extension("db.alarms");
+    let mut told: Value = serde_json::from_str(&std::fs::read_to_string(&state).unwrap()).unwrap();
+    told["last_gap"] = 4_711.into();
+    std::fs::write(&state, told.to_string()).unwrap();
+    service.restart();
+    let rows = service.rows();
+    let known = |last: i64| {
+        wait::until("the newest gap to be known", s(20), || {
+            let text = std::fs::read_to_string(&state).unwrap_or_default();
+            let state: Value = serde_json::from_str(&text).unwrap_or_default();
+            if state["last_gap"] == last { Ok(()) } else { Err(text) }
+        });
+    };
+    known(rows.number("SELECT COALESCE(MAX(id), 0) AS number FROM gaps"));
+    let before = receiver.events().get("gaps").copied().unwrap_or_default();
+    sim.end_sockets();
+    wait::until("the gap to be told", s(20), || {
+        let gaps = receiver.events().get("gaps").copied().unwrap_or_default();
+        if gaps > before { Ok(()) } else { Err(receiver.events()) }
+    });
+    service.sigterm();
 }
 
 /// `callcenter alarms test` with this environment: exit code and all that it wrote.

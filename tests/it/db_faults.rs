@@ -149,17 +149,17 @@ fn now_ms() -> i64 {
 }
 
 /// Another program's transaction on the database; ends when it is dropped.
-struct Lock(SqliteConnection);
+pub(crate) struct Lock(SqliteConnection);
 
 impl Lock {
     #[track_caller]
-    fn take(database: &Path) -> Self {
+    pub(crate) fn take(database: &Path) -> Self {
         let mut connection = SqliteConnection::establish(&database.to_string_lossy()).unwrap();
         connection.batch_execute("PRAGMA busy_timeout = 10000; BEGIN EXCLUSIVE").unwrap();
         Self(connection)
     }
 
-    fn release(mut self) {
+    pub(crate) fn release(mut self) {
         self.0.batch_execute("ROLLBACK").unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! One look at the service: its own view, the disks, gaps that are new in the database.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use actix::Recipient;
@@ -30,7 +31,7 @@ pub(super) struct Looked {
     pub(super) seen: Seen,
     /// Gaps after `last_gap`, in order.
     pub(super) gaps: Vec<StoredGap>,
-    /// Where `last_gap` begins in a database without a state.
+    /// Where `last_gap` begins in a database without a state, or in place of another one.
     pub(super) newest_gap: Option<i64>,
     pub(super) inbound_before: Option<f64>,
 }
@@ -62,9 +63,11 @@ impl Look {
 
     fn ask_database(&self, looked: &mut Looked) -> Result<(), crate::db::pool::ReadError> {
         let pool = &self.sources.pool;
+        let newest = pool.read(gaps::newest)?.unwrap_or(0);
         match self.last_gap {
-            Some(last) => looked.gaps = pool.read(|conn| gaps::after(conn, last, MAX_GAPS))?,
-            None => looked.newest_gap = Some(pool.read(gaps::newest)?.unwrap_or(0)),
+            Some(last) if last <= newest => looked.gaps = pool.read(|conn| gaps::after(conn, last, MAX_GAPS))?,
+            // Numbers don't fall: it is another database.
+            Some(_) | None => looked.newest_gap = Some(newest),
         }
         if self.config.alarms.no_inbound_min > 0 && self.inbound_before.is_none() {
             let since = Timestamp::from_secs_f64(wall_clock()).plus_millis(-INBOUND_MS);
@@ -85,12 +88,12 @@ impl Look {
         });
         let journal = self.config.journal_dir().join("file");
         let disks = [("database", self.config.database.path.as_path()), ("journal", journal.as_path())];
-        let mut disks: Vec<Disk> = disks.into_iter().filter_map(|(holds, path)| disk(holds, path)).collect();
-        // One disk is one alarm.
-        disks.dedup_by(|b, a| a.total == b.total && a.free.abs_diff(b.free) < SAME_BYTES);
+        let mut disks: Vec<(u64, Disk)> = disks.into_iter().filter_map(|(holds, path)| disk(holds, path)).collect();
+        // One disk is one alarm. Which are one must not depend on their room: an alarm would be lost with its disk.
+        disks.dedup_by_key(|(device, _)| *device);
         Seen {
             nodes: self.config.asterisk.iter().map(|asterisk| node(&asterisk.name)).collect(),
-            disks,
+            disks: disks.into_iter().map(|(_, disk)| disk).collect(),
             failing: view.writer.as_ref().and_then(|writer| writer.failing.clone()),
             last_inbound: None,
             trunks: trunks.collect(),
@@ -98,13 +101,15 @@ impl Look {
     }
 }
 
-/// Two disks of one size with so nearly the same room are one disk.
-const SAME_BYTES: u64 = 64 * 1024 * 1024;
-
-fn disk(holds: &'static str, path: &Path) -> Option<Disk> {
+/// The disk below a file, and the kernel's number for it.
+fn disk(holds: &'static str, path: &Path) -> Option<(u64, Disk)> {
     let space = space::measure(path).ok()?;
-    let folder = space::folder_of(path).display().to_string();
-    Some(Disk { holds, folder, free: space.free_bytes, total: space.total_bytes })
+    let folder = space::folder_of(path);
+    let device = std::fs::metadata(folder).ok()?.dev();
+    Some((
+        device,
+        Disk { holds, folder: folder.display().to_string(), free: space.free_bytes, total: space.total_bytes },
+    ))
 }
 
 fn starting(name: &str) -> NodeSeen {
@@ -113,16 +118,48 @@ fn starting(name: &str) -> NodeSeen {
 
 fn node_seen(node: &NodeView) -> NodeSeen {
     let connection = node.connection.as_ref();
-    let error = match connection {
-        None => "the connection actor doesn't answer".to_owned(),
-        Some(view) => view.last_error.clone().unwrap_or_else(|| "it is being connected".to_owned()),
-    };
+    let open = connection.map(|view| (view.state == State::Connected && view.prepared, view.last_error.as_deref()));
+    let (connected, error) = hears(open, node.feed.reason());
     NodeSeen {
         name: node.name.clone(),
-        connected: connection.is_some_and(|view| view.state == State::Connected && view.prepared),
+        connected,
         since: connection.map(|view| view.since.secs_f64()),
         error,
         end: node.journal.as_ref().map(|journal| journal.end.offset()),
         committed: node.registry.as_ref().map(|registry| registry.committed),
+    }
+}
+
+/// Whether Asterisk is heard, or why not: our own socket must be open, and where a feed process listens, that must hear
+/// it, too.
+fn hears(connection: Option<(bool, Option<&str>)>, deaf: Option<String>) -> (bool, String) {
+    let Some((open, error)) = connection else {
+        return (false, "the connection actor doesn't answer".to_owned());
+    };
+    let why = error.unwrap_or("it is being connected").to_owned();
+    (open && deaf.is_none(), deaf.filter(|_| open).unwrap_or(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feed_that_does_not_hear_asterisk_is_no_connection() {
+        let deaf = || Some("the feed process is not connected".to_owned());
+        let open = Some((true, None));
+        assert!(hears(open, None).0);
+        assert_eq!(hears(open, deaf()), (false, "the feed process is not connected".to_owned()));
+        assert_eq!(hears(Some((false, Some("refused"))), deaf()), (false, "refused".to_owned()));
+        assert!(!hears(None, None).0);
+    }
+
+    #[test]
+    fn what_lies_on_one_disk_has_one_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("a"), folder.path().join("b"));
+        let number = |path: &Path| disk("database", path).unwrap().0;
+        assert_eq!(number(&one), number(&other));
+        assert_ne!(number(&one), number(Path::new("/proc/self/status")));
     }
 }

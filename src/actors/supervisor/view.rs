@@ -152,7 +152,7 @@ impl FeedView {
     }
 
     /// Why what is recorded is not complete, or not told.
-    fn reason(&self) -> Option<String> {
+    pub(in crate::actors) fn reason(&self) -> Option<String> {
         let feed = self.process.as_ref()?;
         if !feed.connected {
             let why = feed.last_error.as_deref().unwrap_or("being looked for");

@@ -98,7 +98,7 @@ pub(in crate::cli) fn dialplan(app: &str, guard: &Guard) -> String {
         guarded(guard).map_or_else(Default::default, |line| (format!(" same => n,{line}\n"), "(direct)"));
     format!(
         "exten => _X.,1,NoOp(Call to ${{EXTEN}})\n{check} same => n,Stasis({app},${{EXTEN}})\n \
-         same => n{label},Dial(PJSIP/${{EXTEN}},30,tr)\n same => n,Hangup()\n"
+         same => n{label},Dial(PJSIP/${{FILTER(0-9,${{EXTEN}})}},30,tr)\n same => n,Hangup()\n"
     )
 }
 
