@@ -31,7 +31,7 @@ use super::db_writer::{Recall, StreamStart};
 use super::journal::{Appended, Chunk, JournalError, Position, Skipped, Trim};
 use super::link::Link;
 use super::messages::{Exited, Stop};
-use crate::call::{ChanKey, Fact, Graph, GraphLimits, Input, Leg};
+use crate::call::{ChanKey, Graph, GraphLimits, Input, Leg};
 use crate::config;
 use crate::model::Timestamp;
 use border::Border;
@@ -441,31 +441,6 @@ impl Handler<Committed> for Registry {
             journal.do_send(Trim { before: Position(before) });
         }
         self.pump(ctx);
-    }
-}
-
-impl Handler<CallExited> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, exited: CallExited, ctx: &mut Self::Context) {
-        if !exited.panicked {
-            return;
-        }
-        self.view.call_panics += 1;
-        self.actors.remove(&exited.key);
-        // Kept until the channel is forgotten: it may enter the application again.
-        let id = self.ids.get(&exited.key).cloned();
-        error!(
-            node = %self.setup.stream.node, channel = id.as_deref().unwrap_or("?"),
-            "the logic of one call failed; the call is closed and marked, all others go on"
-        );
-        let at = self.graph.last_of(exited.key).unwrap_or(Timestamp::from_millis(0));
-        let mut entries = Entries::new(bytes::Bytes::new());
-        entries.fact(exited.key, at, Fact::Broken);
-        self.ship(entries, false, false, ctx);
-        if let Some(id) = id.filter(|_| exited.waits) {
-            self.ask_for(&id, self.position, ctx);
-        }
     }
 }
 

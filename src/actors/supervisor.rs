@@ -73,11 +73,10 @@ pub struct Readiness;
 #[rtype(result = "bool")]
 pub struct Shutdown;
 
-/// Connect the named node now: take the application back, or don't wait for the next try. Answers whether there is
-/// such a node.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "bool")]
-pub struct ConnectNow(pub String);
+/// Connect now whatever waits to be: take the application back, or don't wait for the next try.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ConnectNow;
 
 /// A configuration that was read again; only what may change while running is taken from it.
 #[derive(Clone, Message)]
@@ -271,11 +270,10 @@ impl Handler<Readiness> for Supervisor {
 }
 
 impl Handler<ConnectNow> for Supervisor {
-    type Result = bool;
+    type Result = ();
 
-    fn handle(&mut self, ConnectNow(name): ConnectNow, _: &mut Self::Context) -> bool {
-        let unit = self.nodes.get(&NodeId::new(&name));
-        unit.inspect(|unit| unit.connection.do_send(TakeBack)).is_some()
+    fn handle(&mut self, _: ConnectNow, _: &mut Self::Context) {
+        self.nodes.values().for_each(|unit| unit.connection.do_send(TakeBack));
     }
 }
 

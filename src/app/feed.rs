@@ -64,6 +64,10 @@ async fn run(loaded: &Loaded) -> Result<(), String> {
             },
             signal = signals.next() => match signal {
                 Signal::Reload => successor = succeed(successor),
+                Signal::Connect => {
+                    info!("SIGUSR1: what waits to be connected is connected now");
+                    nodes.iter().for_each(FeedNode::connect_now);
+                }
                 Signal::Stop(name) => {
                     info!("{name}: stops in order");
                     notify::stopping();

@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use crate::actors::alarm::Sources;
 use crate::actors::db_writer::{DbWriter, Lines};
 use crate::actors::messages::Stop;
-use crate::actors::supervisor::{Beat, NewConfig, Shutdown, Supervisor, SupervisorSetup, end};
+use crate::actors::supervisor::{Beat, ConnectNow, NewConfig, Shutdown, Supervisor, SupervisorSetup, end};
 use crate::actors::tally::SharedTally;
 use crate::config::{Config, Loaded};
 use crate::db::pool::ReadPool;
@@ -179,6 +179,10 @@ async fn run(
             }
             signal = signals.next() => match signal {
                 Signal::Reload => reload(how, loaded, telemetry, &supervisor),
+                Signal::Connect => {
+                    info!("SIGUSR1: what waits to be connected is connected now");
+                    supervisor.do_send(ConnectNow);
+                }
                 Signal::Stop(name) => {
                     info!("{name}: stops in order; a second signal stops at once");
                     break Ended::Stopped;

@@ -9,6 +9,8 @@ use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 pub(super) enum Signal {
     /// SIGHUP: read the configuration again.
     Reload,
+    /// SIGUSR1: connect now; take an application back that another client took.
+    Connect,
     /// SIGTERM or Ctrl-C, by its name: stop.
     Stop(&'static str),
 }
@@ -17,6 +19,7 @@ impl Signal {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Reload => "SIGHUP",
+            Self::Connect => "SIGUSR1",
             Self::Stop(name) => name,
         }
     }
@@ -27,6 +30,7 @@ pub(super) struct Signals {
     terminate: UnixSignal,
     interrupt: UnixSignal,
     hangup: UnixSignal,
+    user: UnixSignal,
 }
 
 impl Signals {
@@ -35,6 +39,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -44,6 +49,7 @@ impl Signals {
             _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
             _ = self.interrupt.recv() => Signal::Stop("Ctrl-C"),
             _ = self.hangup.recv() => Signal::Reload,
+            _ = self.user.recv() => Signal::Connect,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::telemetry::Telemetry;
 pub(super) const ABOUT: &str = "\
     Runs the service: connects to each configured Asterisk, records every call, and serves health and \
     state on the loopback interface.\n\nSIGTERM or Ctrl-C stops it in order, a second one at once; \
-    SIGHUP reads the configuration again where that is safe.";
+    SIGHUP reads the configuration again where that is safe; SIGUSR1 connects now what waits to be.";
 
 /// `callcenter serve`.
 #[derive(Debug, Args)]

@@ -1,11 +1,13 @@
-//! SIGTERM, a second one, SIGHUP: what the process does with them.
+//! SIGTERM, a second one, SIGHUP, SIGUSR1: what the process does with them.
 
 use std::time::Duration;
 
+use callcenter::sim::{Sim, SimConfig};
 use diesel::prelude::*;
 
-use crate::kit::wait::s;
+use crate::kit::wait::{self, s};
 use crate::kit::{Asterisk, Service, live};
+use crate::sim_load::beside;
 
 /// Another program that holds the database's write lock, as a backup does.
 fn lock(service: &Service) -> SqliteConnection {
@@ -100,4 +102,25 @@ fn a_hangup_signal_reads_the_configuration_again() {
         if debug(&service) > before { Ok(()) } else { Err(service.tail()) }
     });
     service.sigterm();
+}
+
+#[test]
+fn an_application_that_another_client_took_is_taken_back_when_told() {
+    let sim = Sim::start(SimConfig { calls_per_second: 0.0, ..SimConfig::default() }).unwrap();
+    let mut first = beside(&sim.url());
+    // A second service with the same application: the first yields and doesn't fight.
+    let mut second = beside(&sim.url());
+    let state = |service: &Service| service.system()["nodes"][0]["connection"]["state"].clone();
+    let becomes = |service: &Service, wanted: &str| {
+        wait::until(wanted, s(10), || if state(service) == wanted { Ok(()) } else { Err(state(service)) });
+    };
+    becomes(&first, "yielded");
+    assert_eq!(state(&second), "connected");
+    first.signal("USR1");
+    becomes(&first, "connected");
+    becomes(&second, "yielded");
+    first.ready();
+    assert!(first.log_text().contains("back, as told"), "{}", first.tail());
+    second.sigterm();
+    first.sigterm();
 }

@@ -19,7 +19,9 @@ use super::{app_beside, socket_path};
 use crate::actors::ari_http::{AriHttp, Door, Listener, server_tls};
 use crate::actors::ari_socket::SocketRest;
 use crate::actors::audit::CommandIds;
-use crate::actors::connection::{Accept, AriConnection, ConnectionSetup, ConnectionStatus, FeedGate, heard_before};
+use crate::actors::connection::{
+    Accept, AriConnection, ConnectionSetup, ConnectionStatus, FeedGate, TakeBack, heard_before,
+};
 use crate::actors::journal::{
     Appended, Journal, JournalError, JournalHandle, JournalReader, Options, Position, QueryStatus, Recovered, Subscribe,
 };
@@ -65,6 +67,11 @@ impl FeedNode {
     /// Stops in order: what is heard by now is in the journal, which is free then.
     pub async fn stop(&self) {
         self.0.leaving.hand_over(&self.0, 0).await;
+    }
+
+    /// Connects now if it waits to.
+    pub fn connect_now(&self) {
+        self.0.connection.do_send(TakeBack);
     }
 
     /// How it is; `None` when part of it has ended.

@@ -11,10 +11,11 @@ use std::sync::LazyLock;
 use actix::prelude::*;
 use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::border::Border;
-use super::{Registry, flow};
+use super::entries::Entries;
+use super::{CallExited, Registry, flow};
 use crate::actors::asking::ask_until_final;
 use crate::actors::call::waits_after;
 use crate::actors::journal::JournalError;
@@ -22,7 +23,8 @@ use crate::actors::source::Source;
 use crate::ari::entry::{Line, Snapshot};
 use crate::ari::event::{Event, decode};
 use crate::ari::objects::Channel;
-use crate::call::{ChanKind, Leg};
+use crate::call::{ChanKind, Fact, Leg};
+use crate::model::Timestamp;
 
 /// Lines without one of these words are none of a channel that waits or leaves; searched for before anything is parsed.
 static WORDS: LazyLock<[Finder<'static>; 4]> =
@@ -161,6 +163,31 @@ impl Registry {
             if no_more {
                 self.ask_no_more(&id, ctx);
             }
+        }
+    }
+}
+
+impl Handler<CallExited> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, exited: CallExited, ctx: &mut Self::Context) {
+        if !exited.panicked {
+            return;
+        }
+        self.view.call_panics += 1;
+        self.actors.remove(&exited.key);
+        // Kept until the channel is forgotten: it may enter the application again.
+        let id = self.ids.get(&exited.key).cloned();
+        error!(
+            node = %self.setup.stream.node, channel = id.as_deref().unwrap_or("?"),
+            "the logic of one call failed; the call is closed and marked, all others go on"
+        );
+        let at = self.graph.last_of(exited.key).unwrap_or(Timestamp::from_millis(0));
+        let mut entries = Entries::new(bytes::Bytes::new());
+        entries.fact(exited.key, at, Fact::Broken);
+        self.ship(entries, false, false, ctx);
+        if let Some(id) = id.filter(|_| exited.waits) {
+            self.ask_for(&id, self.position, ctx);
         }
     }
 }
