@@ -190,7 +190,9 @@ impl Alarms {
             warn!("{}", text.subject);
         }
         for channel in &self.channels {
-            self.outboxes.entry(channel.name.to_owned()).or_default().push(notification.clone());
+            if self.outboxes.entry(channel.name.to_owned()).or_default().push(notification.clone()) {
+                error!(channel = channel.name, "too many alarms wait to be sent: the oldest is given up");
+            }
         }
     }
 

@@ -100,7 +100,7 @@ fn one_line(message: &str) -> String {
 }
 
 /// Whether this user can't even see if the file is there.
-fn is_hidden(path: &Path) -> bool {
+pub(super) fn is_hidden(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
@@ -111,7 +111,11 @@ pub(super) fn read_dot_env(path: &Path) -> Result<Option<BTreeMap<String, String
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         // A folder that this user may not look into holds no `.env` of his: `sudo -u callcenter` from root's own.
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && is_hidden(path) => return Ok(None),
-        Err(error) => return Err(Mistake::of_source(path.display(), format!("The file can't be read: {error}."))),
+        Err(error) => {
+            let sentence =
+                format!("The file can't be read: {error}. Let this user read it, or start in another folder.");
+            return Err(Mistake::of_source(path.display(), sentence));
+        }
     };
     let pairs: Result<BTreeMap<_, _>, _> = dotenvy::Iter::new(text.as_bytes()).collect();
     pairs.map(Some).map_err(|error| {

@@ -133,7 +133,13 @@ pub fn load(inputs: &Inputs) -> Loaded {
     if let Some(text) = &rust_log {
         mistakes.extend(rust_log_mistake(text));
     }
-    let applied = environment::apply(figment, given, &mut mistakes);
+    let mut applied = environment::apply(figment, given, &mut mistakes);
+    if layer::is_hidden(&inputs.dot_env) {
+        let path = inputs.dot_env.display();
+        applied
+            .notes
+            .push(format!("{path}: this user may not look into the current folder, so it is taken as absent."));
+    }
     let extracted = extract::extract(&applied.figment, &mut mistakes);
     mistakes.extend(with_sources(extracted.config.validate(), &extracted.origins));
     Loaded {

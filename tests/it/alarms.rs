@@ -10,8 +10,8 @@ use callcenter::sim::{Sim, SimConfig, SimHandle};
 use serde_json::Value;
 
 use crate::db_faults::Lock;
-use crate::kit::Service;
 use crate::kit::wait::{self, s};
+use crate::kit::{Asterisk, Service, live};
 use crate::metrics::Scrape;
 
 /// A bot's token: it must turn up nowhere but in the request.
@@ -83,10 +83,14 @@ fn config(receiver: &Receiver, alarms: &str, disk_free_mb: u64, writer_behind_s:
 }
 
 fn environment(sim: &SimHandle, receiver: &Receiver) -> Vec<(&'static str, String)> {
+    environment_at(sim.url(), ("demo", "demo-password"), receiver)
+}
+
+fn environment_at(url: String, user: (&str, &str), receiver: &Receiver) -> Vec<(&'static str, String)> {
     vec![
-        ("ARI_URL", sim.url()),
-        ("ARI_USERNAME", "demo".to_owned()),
-        ("ARI_PASSWORD", "demo-password".to_owned()),
+        ("ARI_URL", url),
+        ("ARI_USERNAME", user.0.to_owned()),
+        ("ARI_PASSWORD", user.1.to_owned()),
         ("ARI_APP_NAME", "callcenter-app".to_owned()),
         ("CALLCENTER_ALARMS_WEBHOOK_URL", format!("{}/hook", receiver.address)),
         ("CALLCENTER_ALARMS_TELEGRAM_TOKEN", TOKEN.to_owned()),
@@ -194,6 +198,29 @@ fn a_low_disk_and_a_database_that_is_behind_are_told_with_their_end() {
     receiver.tells("cleared disk_low");
     service.sigterm();
     let each = ["cleared disk_low", "cleared writer_behind", "raised disk_low", "raised writer_behind"];
+    assert_eq!(receiver.events(), BTreeMap::from(each.map(|event| (event.to_owned(), 1))));
+}
+
+/// A provider that is out of order (503), and then puts a call through.
+#[test]
+fn a_trunk_that_fails_is_told_with_its_end() {
+    if !live() {
+        return;
+    }
+    let (asterisk, receiver) = (Asterisk::start(), Receiver::start());
+    let alarms =
+        "gaps = false\ntrunk_failures_percent = 100\ntrunk_failures_calls = 1\n[lines]\ntrunks = ['PJSIP/126']\n";
+    let environment = environment_at(asterisk.url(), ("asterisk_dev", "your_secure_password"), &receiver);
+    let mut service = start(&config(&receiver, alarms, 0, 0), &environment);
+    let failing = asterisk.callee("uas_unavailable", 126, &[]);
+    asterisk.caller("uac", 120, &["to=126", "talk=300"]).succeed(s(60));
+    receiver.tells("raised trunk_failures");
+    drop(failing);
+    let _answers = asterisk.answerer(126, 100, 60_000);
+    asterisk.caller("uac", 120, &["to=126", "talk=300"]).succeed(s(60));
+    receiver.tells("cleared trunk_failures");
+    service.sigterm();
+    let each = ["cleared trunk_failures", "raised trunk_failures"];
     assert_eq!(receiver.events(), BTreeMap::from(each.map(|event| (event.to_owned(), 1))));
 }
 

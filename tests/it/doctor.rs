@@ -136,6 +136,7 @@ fn all_is_well_and_a_call_goes_on() {
     assert!(found.steps().iter().all(|step| step["result"] == "ok"), "{}", found.out);
     let call = found.step("test_call", "ok");
     assert!(call.contains("from 160, dialled 121 in context guarded") && call.contains("sent on"), "{call}");
+    assert!(call.contains("the condition before Stasis let it in: GotoIf(0?direct)"), "{call}");
     assert_eq!(asterisk.rest("GET", "applications/callcenter-app", &[]).0, 404, "doctor left its application behind");
     let unset = asterisk.order("GET", "asterisk/variable", &[("variable", "CALLCENTER_DOCTOR")]);
     assert_eq!(unset["value"], "");
@@ -253,7 +254,10 @@ fn a_running_service_is_not_disturbed() {
     asterisk.caller("uac", 122, &["to=123", "talk=500"]).succeed(s(60));
     let found = doctor.finish(process);
     found.problems(&[]);
-    assert!(found.step("test_call", "ok").contains("from 122, dialled 123"), "{}", found.out);
+    // By the dialplan without the guard.
+    let call = found.step("test_call", "warning");
+    assert!(call.contains("from 122, dialled 123") && call.contains("no condition stands before Stasis"), "{call}");
+    assert!(call.contains("GotoIf($[${EPOCH} - 0${CALLCENTER_ALIVE} > 3]?direct)"), "{call}");
     assert!(found.step("guard", "ok").contains("the running service refreshes it"), "{}", found.out);
     assert!(found.step("application", "ok").contains("by the running service"), "{}", found.out);
     let connection = &service.system()["nodes"][0]["connection"];

@@ -44,15 +44,17 @@ impl Outbox {
         self.waiting.len()
     }
 
-    /// One more.
-    pub(super) fn push(&mut self, notification: Notification) {
-        if self.waiting.len() >= MAX_WAITING {
+    /// One more; whether the oldest was given up for it.
+    pub(super) fn push(&mut self, notification: Notification) -> bool {
+        let full = self.waiting.len() >= MAX_WAITING;
+        if full {
             // The first one may be under way: its answer belongs to it.
             let oldest = usize::from(self.busy);
             self.waiting.remove(oldest);
             self.failed += 1;
         }
         self.waiting.push_back(notification);
+        full
     }
 
     /// What is to be sent now; it is under way until its answer is told.
@@ -125,6 +127,16 @@ mod tests {
     }
 
     #[test]
+    fn by_default_a_message_is_tried_for_about_a_day() {
+        let (config, mut outbox, mut now) = (config::Alarms::default(), Outbox::default(), 0.0);
+        outbox.push(notification(1));
+        while outbox.take(now).is_none_or(|_| !outbox.refused(now, "no".into(), None, &config)) {
+            now = outbox.next_at;
+        }
+        assert!((20.0..30.0).contains(&(now / 3_600.0)), "given up after {now} s");
+    }
+
+    #[test]
     fn the_other_side_may_ask_for_a_longer_wait() {
         let config = config::Alarms { send_retry_ms: 1_000, ..config::Alarms::default() };
         let mut outbox = Outbox::default();
@@ -139,8 +151,8 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push(notification(0));
         outbox.take(0.0).unwrap();
-        (1..=MAX_WAITING + 9).for_each(|id| outbox.push(notification(id)));
-        assert_eq!((outbox.waiting(), outbox.failed), (MAX_WAITING, 10));
+        let given_up = (1..=MAX_WAITING + 9).filter(|id| outbox.push(notification(*id))).count();
+        assert_eq!((outbox.waiting(), outbox.failed, given_up), (MAX_WAITING, 10, 10));
         assert_eq!(outbox.waiting.front().unwrap().id, "0");
         let again: Outbox = serde_json::from_str(&serde_json::to_string(&outbox).unwrap()).unwrap();
         assert_eq!((again.waiting(), again.busy, again.failed), (MAX_WAITING, false, 0));

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::events::{self, Entered};
+use super::events::{self, Entered, Watch};
 use crate::actors::ari_http::{AriClient, AriHttp, Socket};
 use crate::ari::outcome::Outcome;
 use crate::ari::request::{ApplicationAction, ChannelAction, ContinueAt, Request};
@@ -44,7 +44,8 @@ impl Held {
         let (tell, seen) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
         let (app, guard) = (http.app().to_owned(), guard.to_owned());
-        let holder = Holder { app, guard, client: Rc::new(http.client(CONNECTIONS)), socket, tell };
+        let watch = Watch::new(&app);
+        let holder = Holder { app, watch, guard, client: Rc::new(http.client(CONNECTIONS)), socket, tell };
         Self { seen, stop, task: actix::spawn(holder.run(stopped)) }
     }
 
@@ -63,6 +64,7 @@ impl Held {
 
 struct Holder {
     app: String,
+    watch: Watch,
     /// The variable by which the dialplan sees that the application is held; empty: none.
     guard: String,
     client: Rc<AriClient>,
@@ -131,7 +133,7 @@ impl Holder {
     }
 
     async fn text(&mut self, text: &str) {
-        let Some(entered) = events::entered(text, &self.app) else { return };
+        let Some(entered) = self.watch.frame(text) else { return };
         let go_on = ChannelAction::Continue(ContinueAt::default());
         let answer = self.client.ask(&Request::channel(entered.channel.as_str(), go_on)).await;
         // Full when a call was told of before.

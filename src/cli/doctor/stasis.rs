@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::events::entered_line;
+use super::events::{self, Watch, Way};
 use super::hold::{Held, Seen};
 use super::report::Outcome;
 use crate::actors::ari_http::{AriClient, AriHttp};
@@ -50,11 +50,11 @@ async fn by_socket(mut held: Held, app: &str, guard: &Guard, limit: Duration) ->
     held.release().await;
     match seen {
         Some(Seen::Call(call, Answer::Done { .. })) => {
-            Outcome::ok(format!("a call entered: {}; it was sent on in the dialplan at once", call.shown))
+            came(&call, "; it was sent on in the dialplan at once", app, guard)
         }
         // It hung up, or went on by itself.
         Some(Seen::Call(call, Answer::Gone(_) | Answer::NotInStasis)) => {
-            Outcome::ok(format!("a call entered: {}; it was gone before it was sent on", call.shown))
+            came(&call, "; it was gone before it was sent on", app, guard)
         }
         Some(Seen::Call(call, answer)) => Outcome::problem(
             format!("a call entered ({}), but sending it on in the dialplan failed: {answer}", call.shown),
@@ -70,11 +70,12 @@ async fn by_socket(mut held: Held, app: &str, guard: &Guard, limit: Duration) ->
 
 async fn by_journal(mut reader: JournalReader, app: &str, guard: &Guard, limit: Duration) -> Outcome {
     let began = Instant::now();
+    let mut watch = Watch::new(app);
     loop {
         match reader.read(CHUNK_BYTES) {
             Ok(Some(chunk)) => {
-                if let Some(call) = chunk.lines().find_map(|(_, line)| entered_line(line, app)) {
-                    return Outcome::ok(format!("a call entered: {}", call.shown));
+                if let Some(call) = chunk.lines().find_map(|(_, line)| watch.line(line)) {
+                    return came(&call, "", app, guard);
                 }
             }
             Ok(None) if began.elapsed() >= limit => return none_came(app, guard, limit),
@@ -83,6 +84,26 @@ async fn by_journal(mut reader: JournalReader, app: &str, guard: &Guard, limit: 
                 return Outcome::problem(error.to_string(), "See the journal's folder and the service's log.");
             }
         }
+    }
+}
+
+/// A call that entered, and whether the dialplan asks first if it may.
+fn came(call: &events::Entered, then: &str, app: &str, guard: &Guard) -> Outcome {
+    let found = format!("a call entered: {}{then}", call.shown);
+    let variable = &guard.variable;
+    match &call.way {
+        Way::Straight if !variable.is_empty() => Outcome::warning(
+            format!("{found}; no condition stands before Stasis in that extension"),
+            format!(
+                "When the service hangs or is cut off from Asterisk, callers would wait there. Let the dialplan look at                  {variable} first (`callcenter asterisk-config` prints it too):\n{}\
+                 Then: asterisk -rx 'dialplan reload'. A condition in another extension can't be seen from here.",
+                dialplan(app, guard)
+            ),
+        ),
+        Way::Condition(shown) if !variable.is_empty() => Outcome::ok(format!(
+            "{found}; the condition before Stasis let it in: {shown} (Asterisk doesn't tell whether it asks for {variable})"
+        )),
+        Way::Condition(_) | Way::Straight | Way::Unseen => Outcome::ok(found),
     }
 }
 

@@ -39,7 +39,7 @@ impl Sipp {
 
 impl Asterisk {
     /// A callee at the contact of `endpoint`: `uas` (answers), `uas_busy`, `uas_noanswer`,
-    /// `uas_reject`, `uas_forward`, `uas_refer`, with the script's settings (`ring=1000`).
+    /// `uas_reject`, `uas_unavailable`, `uas_forward`, `uas_refer`, with the script's settings (`ring=1000`).
     /// Ready to be called when this returns.
     #[track_caller]
     pub(crate) fn callee(&self, scenario: &str, endpoint: u16, settings: &[&str]) -> Sipp {
