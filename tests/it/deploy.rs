@@ -11,7 +11,7 @@ use crate::kit::ari::http;
 use crate::kit::process::Process;
 use crate::kit::wait::{self, s};
 use crate::kit::{Service, aloud, free_port};
-use crate::metrics::{Scrape, beside_calls};
+use crate::metrics::{Scrape, beside_calls, beside_calls_with};
 
 const RULES: &str = include_str!("../../deploy/prometheus/callcenter.rules.yml");
 const DASHBOARD: &str = include_str!("../../deploy/grafana/callcenter.json");
@@ -62,7 +62,8 @@ fn every_metric_of_the_rules_and_the_dashboard_is_in_a_scrape() {
     let expressions = expressions.join("\n");
     let wanted: BTreeSet<&str> = named(RULES).union(&named(&expressions)).copied().collect();
     assert!(wanted.len() > 40, "{wanted:?}");
-    let (_sim, mut service) = beside_calls(10.0);
+    // A channel for alarms has metrics once there is one.
+    let (_sim, mut service) = beside_calls_with(10.0, "[alarms]\nwebhook_url = 'http://127.0.0.1:9/'\n");
     wait::until("every metric", s(30), || {
         let scrape = Scrape::of(&service);
         let missing: Vec<&str> = wanted.iter().filter(|name| !scrape.names().contains(*name)).copied().collect();
