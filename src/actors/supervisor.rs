@@ -170,12 +170,14 @@ impl Supervisor {
         let wait = part.fail(exited.panicked, ari.backoff_min_ms, ari.backoff_max_ms);
         warn!(node = %exited.node, actor = exited.who, "restarts in {} ms", wait.as_millis());
         let (node, who) = (exited.node.clone(), exited.who);
-        ctx.run_later(wait, move |supervisor, ctx| supervisor.put(node, who, ctx));
+        // Nothing is heard from here on, the wait included.
+        let since = wall_clock();
+        ctx.run_later(wait, move |supervisor, ctx| supervisor.put(node, who, since, ctx));
     }
 
-    fn put(&mut self, node: NodeId, who: &'static str, ctx: &mut Context<Self>) {
+    fn put(&mut self, node: NodeId, who: &'static str, since: f64, ctx: &mut Context<Self>) {
         let Some(unit) = self.nodes.get(&node).filter(|_| !self.stopping) else { return };
-        let fresh = unit.fresh(who, ctx.address().recipient());
+        let fresh = unit.fresh(who, since, ctx.address().recipient());
         ctx.spawn(fresh.into_actor(self).map(move |fresh, supervisor, _| {
             if let Some(unit) = supervisor.nodes.get_mut(&node) {
                 unit.put(fresh);
@@ -312,6 +314,10 @@ impl Handler<Shutdown> for Supervisor {
                 unit.connection.do_send(Stop);
             }
             for unit in &nodes {
+                // It lets callers go at its end, and what it says of that is written.
+                while unit.connection.connected() && begun.elapsed() < DRAIN_LIMIT {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
                 let rest = DRAIN_LIMIT.saturating_sub(begun.elapsed());
                 if tokio::time::timeout(rest, unit.drained()).await.is_err() {
                     warn!(node = %unit.node, "not everything was written; the journal keeps it for the next start");

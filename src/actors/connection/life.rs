@@ -180,7 +180,7 @@ impl Life {
         }
     }
 
-    /// The control is over: whoever entered the application in its last moments would wait for nobody.
+    /// The control, or the service, is over: whoever entered the application in its last moments would wait for nobody.
     async fn let_go(&self) {
         let whose = (&self.node, &*self.client, self.http.app());
         within_limit(release(whose, &self.ids, |entry| self.outbox.entry(entry))).await;
@@ -223,6 +223,10 @@ impl Life {
             gap.since = gap.since.min(lost);
         }
         self.heard = heard;
+        // The commands end with the service. With the socket closed nobody can enter any more.
+        if matches!(ended, Ended::Stopped) && self.accept.is_none() {
+            self.let_go().await;
+        }
         ended
     }
 

@@ -308,3 +308,18 @@ async fn a_frame_of_an_absurd_length_is_on_record_and_each_reconnect_waits_longe
     assert!(waits.iter().all(|wait| *wait >= Duration::from_millis(40)) && waits[2] > waits[0], "{waits:?}");
     assert_eq!(view.frames, 0);
 }
+
+#[actix::test]
+async fn who_came_in_the_last_moment_is_let_go_when_the_service_stops() {
+    let bench = bench(vec![Script::Serve(vec![event(1)])], |_, _, _| {}).await;
+    bench.seen("prepared", |v| v.prepared && v.frames == 1).await;
+    let waiting = serde_json::json!([{"id": "7.0", "name": "PJSIP/1-0", "state": "Ring",
+        "creationtime": "2026-11-22T12:55:43.350+0000", "caller": {"name": "", "number": ""},
+        "connected": {"name": "", "number": ""}, "accountcode": "", "language": "en",
+        "dialplan": {"context": "in", "exten": "1", "priority": 1, "app_name": "Stasis", "app_data": "cc,1"}}]);
+    bench.fake.server.channels.replace(Some(waiting));
+    bench.connection.send(Stop).await.unwrap();
+    bench.kept.until("the connection has ended", |k| !k.exited.borrow().is_empty()).await;
+    assert_eq!(bench.fake.seen("POST /ari/channels/7.0/continue"), 1);
+    assert_eq!(bench.kept.count("command POST /channels/7.0/continue"), 1);
+}

@@ -190,10 +190,15 @@ impl NodeUnit {
         }
     }
 
-    pub(super) fn fresh(&self, who: &'static str, exited: Recipient<Exited>) -> impl Future<Output = Fresh> + 'static {
+    /// An actor in the place of one that failed at `since`.
+    pub(super) fn fresh(
+        &self,
+        who: &'static str,
+        since: f64,
+        exited: Recipient<Exited>,
+    ) -> impl Future<Output = Fresh> + 'static {
         let (io, node, http, ari) = (self.io.clone(), self.node.clone(), self.http.clone(), self.ari.clone());
         let (journal, gate, rest) = (self.journal.clone(), self.gate.clone(), self.rest.clone());
-        let since = crate::actors::messages::wall_clock();
         async move {
             if who == "ari_command" {
                 return commands(&io, &node, (&http, &rest), &ari, &journal, &exited)
