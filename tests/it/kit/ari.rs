@@ -40,12 +40,13 @@ impl Asterisk {
         http(method, url.as_str(), Some(USER)).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
-    /// A REST command that must succeed. A channel that Asterisk has just made is in the application a moment later; until then
-    /// it answers 422.
+    /// A REST command that must succeed. A channel that Asterisk has just made is in the application a moment later, also when
+    /// its list of channels shows it there already; until then it answers 422 (to a bridge) or 409 (to the channel).
     #[track_caller]
     pub(crate) fn order(&self, method: &str, path: &str, query: &[(&str, &str)]) -> Value {
+        let early = |status: u16| status == 422 || status == 409;
         let ready =
-            wait::within(wait::s(5), || Some(self.rest(method, path, query)).filter(|(status, _)| *status != 422));
+            wait::within(wait::s(5), || Some(self.rest(method, path, query)).filter(|(status, _)| !early(*status)));
         let (status, body) = ready.unwrap_or_else(|| self.rest(method, path, query));
         assert!(status < 300, "{method} {path} {query:?}: {status} {body}");
         body

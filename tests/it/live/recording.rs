@@ -18,7 +18,7 @@ pub(crate) fn record(scenes: &[&(&str, Scene)], folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
     for (name, scene) in scenes {
         let mut stage = Stage::open();
-        let right = super::scenarios::timed(name, *scene, &stage).is_some();
+        let right = super::scenarios::timed(name, *scene, &stage).is_ok();
         stage.asterisk.cli("channel request hangup all");
         stage.asterisk.quiet(crate::kit::wait::s(60));
         stage.service.sigterm();

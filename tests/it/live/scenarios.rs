@@ -1,6 +1,7 @@
 //! The recorded scenarios, live, several at the same time on one Asterisk. Each scene says how many rows it
 //! must leave, so that one row too many anywhere is found at the end.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
@@ -61,31 +62,52 @@ fn play(scenes: &[(&str, Scene)]) {
     }
     let mut stage = Stage::open();
     let gaps = stage.service.rows().gaps();
-    let failures = Mutex::new(Vec::new());
-    let rows = Mutex::new(0);
+    let mut failures = Vec::new();
+    let mut count = 0;
     std::thread::scope(|scope| {
-        for (name, scene) in &scenes {
-            let play = || match PLACES.within(|| timed(name, *scene, &stage)) {
-                Some(count) => *rows.lock().unwrap() += count,
-                None => failures.lock().unwrap().push(*name),
-            };
-            std::thread::Builder::new().name((*name).into()).spawn_scoped(scope, play).unwrap();
+        let threads: Vec<_> = scenes
+            .iter()
+            .map(|(name, scene)| {
+                let play = || PLACES.within(|| timed(name, *scene, &stage));
+                (name, std::thread::Builder::new().name((*name).into()).spawn_scoped(scope, play).unwrap())
+            })
+            .collect();
+        for (name, thread) in threads {
+            match thread.join().unwrap() {
+                Ok(rows) => count += rows,
+                Err(why) => failures.push(format!("{name}: {why}")),
+            }
         }
     });
-    let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "{} of {} scenes failed: {failures:?}", failures.len(), scenes.len());
-    end(&stage, rows.into_inner().unwrap());
-    assert_eq!(stage.service.rows().gaps(), gaps, "nothing was cut here");
-    stage.service.sigterm();
+    let close = AssertUnwindSafe(move || {
+        if failures.is_empty() {
+            end(&stage, count);
+            assert_eq!(stage.service.rows().gaps(), gaps, "nothing was cut here");
+            stage.service.sigterm();
+        } else {
+            failures.insert(0, format!("{} scenes failed", failures.len()));
+            panic!("{}", failures.join("\n\n"));
+        }
+    });
+    // Said again behind the logs that the stage prints as it falls, so that what went wrong stands at the end.
+    if let Err(why) = catch_unwind(close) {
+        panic!("{}", said(why.as_ref()));
+    }
 }
 
-/// Plays one scene; `None` if it failed (why is on standard error).
-pub(crate) fn timed(name: &str, scene: Scene, stage: &Stage) -> Option<usize> {
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text").to_owned()
+}
+
+/// Plays one scene; as an error what it said when it failed.
+pub(crate) fn timed(name: &str, scene: Scene, stage: &Stage) -> Result<usize, String> {
     let begin = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| scene(stage)));
     let word = if result.is_ok() { "right" } else { "WRONG" };
     aloud(&format!("{name}: {word} after {:.1} s", begin.elapsed().as_secs_f32()));
-    result.ok()
+    result.map_err(|panic| said(panic.as_ref()))
 }
 
 /// Nothing is left open, nothing was missed, and there is no row that no scene expects.
