@@ -12,7 +12,7 @@ const BETWEEN: usize = 65_536;
 /// Rows of one transaction, at most.
 const BATCH: usize = 4_096;
 /// The table as the service has it, and its settings of SQLite.
-const SCHEMA: &str = "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+const SCHEMA: &str = "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 12288; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;
     CREATE TABLE events (seq INTEGER NOT NULL PRIMARY KEY, node TEXT NOT NULL, at TEXT NOT NULL, type TEXT NOT NULL,
         channel_id TEXT, bridge_id TEXT, prev_seq INTEGER, body TEXT NOT NULL);";

@@ -252,9 +252,9 @@ pub struct Database {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Synchronous {
-    /// A power failure can take the last commits; the journal gives them back.
+    /// A power failure can take the last commits, which the journal may give back.
     Normal,
-    /// Each commit is on the disk.
+    /// Each commit is on the disk before it counts; group commit makes that one wait for many rows.
     Full,
 }
 
@@ -262,7 +262,7 @@ impl Default for Database {
     fn default() -> Self {
         Self {
             path: PathBuf::from("data/callcenter.db"),
-            synchronous: Synchronous::Normal,
+            synchronous: Synchronous::Full,
             busy_timeout_ms: 5_000,
             batch_rows: 16_384,
             batch_wait_ms: 0,

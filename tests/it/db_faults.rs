@@ -265,7 +265,7 @@ fn a_disk_that_takes_seconds_for_each_commit_loses_nothing_and_holds_up_nobody()
     let Some(library) = slow_fsync(folder.path()) else { return };
     let slow = folder.path().join("slow");
     let mut bench = Bench::start(
-        &format!("{SMALL}[database]\nsynchronous = \"full\"\n"),
+        SMALL,
         &[
             ("LD_PRELOAD", &library.to_string_lossy()),
             ("SLOW_FSYNC_MS", "2500"),

@@ -50,7 +50,7 @@ fn every_key_has_an_environment_name() {
             serde_json::Value::Array(_) => ("One, Two".to_owned(), serde_json::json!(["One", "Two"])),
             serde_json::Value::String(_) => {
                 let text = match key.as_str() {
-                    "database.synchronous" => "full",
+                    "database.synchronous" => "normal",
                     "feed.mode" => "process",
                     "ari.transport" => "http",
                     "log.format" => "json",

@@ -17,7 +17,7 @@ fn each_key_is_either_reloadable_or_waits_for_a_restart() {
             serde_json::Value::Array(_) => changed(&key, "Other"),
             serde_json::Value::String(_) => {
                 let text = match key.as_str() {
-                    "database.synchronous" => "full",
+                    "database.synchronous" => "normal",
                     "feed.mode" => "process",
                     "ari.transport" => "http",
                     "log.format" => "json",
