@@ -52,6 +52,13 @@ pub struct Gap {
     pub reason: String,
 }
 
+impl Gap {
+    /// When it began: never after its end `until`, also when the clock was set back meanwhile.
+    pub fn begin(&self, until: Timestamp) -> Timestamp {
+        Timestamp::from_secs_f64(self.since).min(until)
+    }
+}
+
 /// What `GET /channels`, `GET /bridges` and channel variables showed.
 #[derive(Debug, Deserialize)]
 pub struct Snapshot<'a> {

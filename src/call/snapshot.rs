@@ -21,7 +21,7 @@ pub struct SnapshotError(#[from] serde_json::Error);
 impl Graph {
     /// Takes a gap that ended at `at`. Returns how many calls were open.
     pub fn gap(&mut self, gap: &Gap, at: Timestamp) -> usize {
-        let since = Timestamp::from_secs_f64(gap.since);
+        let since = gap.begin(at);
         let theirs = self.in_asterisk_time(since);
         self.gap_since = Some(theirs);
         self.advance(at);

@@ -119,7 +119,7 @@ impl Entries {
         self.gaps_read += 1;
         self.gaps.push(GapRow {
             position,
-            since: Timestamp::from_secs_f64(gap.since),
+            since: gap.begin(at),
             until: at,
             reason: gap.reason.clone(),
             calls_touched: calls,

@@ -330,6 +330,26 @@ async fn a_late_event_among_what_is_read_again_opens_no_ended_channel_anew() {
 }
 
 #[actix::test]
+async fn a_gap_over_a_clock_that_was_set_back_has_no_length() {
+    let bench = Bench::new();
+    let last = line(60_000, "ChannelCreated", "1");
+    let until = at(&last) - 30.0;
+    let gap = format!(
+        r#"{{"at": {until:.6}, "gap": {{"since": {:.6}, "reason": "the service was not running"}}}}"#,
+        at(&last)
+    );
+    let snapshot = format!(r#"{{"at": {until:.6}, "snapshot": {{"channels": [], "bridges": []}}}}"#);
+    bench.append(0, &[last, gap, snapshot]);
+    bench.run().await;
+    let gaps = bench.read(|conn| read::last_gaps(conn, 100));
+    let spans: Vec<_> = gaps.iter().map(|gap| (gap.row.since, gap.row.until, gap.row.calls_touched)).collect();
+    let until = Timestamp::from_secs_f64(until);
+    assert_eq!(spans, [(until, until, 1)]);
+    let call = &bench.calls()[0].row;
+    assert!(call.ended_at.is_some() && call.incomplete, "{call:?}");
+}
+
+#[actix::test]
 async fn open_calls_never_fill_the_journal() {
     let hold = 10_000;
     let bench = Bench { hold_bytes: Some(hold), ..Bench::new() };
