@@ -37,7 +37,10 @@ impl Asterisk {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        http(method, url.as_str(), Some(USER)).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        let ask = || http(method, url.as_str(), Some(USER));
+        // A look may be repeated: on a busy machine one can time out, or find all of Asterisk's HTTP sessions taken.
+        let answer = if method == "GET" { ask().or_else(|_| ask()) } else { ask() };
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     /// A REST command that must succeed. A channel that Asterisk has just made is in the application a moment later, also when
