@@ -1,7 +1,7 @@
 //! A feed's socket: who connects, and what they ask.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,21 +51,41 @@ pub(super) struct Shared {
     pub(super) leaving: Rc<Leaving>,
     pub(super) follower: Cell<Option<(u32, Position)>>,
     pub(super) connections: Cell<usize>,
-    pub(super) socket: PathBuf,
+    pub(super) socket: SocketFile,
 }
 
-/// Listens, so that whoever may read the folder's owner's files may connect, and nobody else.
-pub(super) fn listen(socket: &std::path::Path) -> Result<UnixListener, WireError> {
-    use std::os::unix::fs::PermissionsExt;
-    let failed = |source| WireError::Path { path: socket.to_owned(), source };
-    // Under another name first: nobody can connect before the mode is set, and a follower never finds nothing.
-    let fresh = socket.with_extension(std::process::id().to_string());
-    // Left over from a process of the same number.
-    let _ = std::fs::remove_file(&fresh);
-    let listener = UnixListener::bind(&fresh).map_err(failed)?;
-    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    std::fs::rename(&fresh, socket).map_err(failed)?;
-    Ok(listener)
+/// The socket's file, as long as it is the one that was bound here.
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Device and number of the file.
+    file: (u64, u64),
+}
+
+impl SocketFile {
+    /// Listens, so that whoever may read the folder's owner's files may connect, and nobody else.
+    pub(super) fn listen(path: &Path) -> Result<(Self, UnixListener), WireError> {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let failed = |source| WireError::Path { path: path.to_owned(), source };
+        // Under another name first: nobody can connect before the mode is set, and a follower never finds nothing.
+        let fresh = path.with_extension(std::process::id().to_string());
+        // Left over from a process of the same number.
+        let _ = std::fs::remove_file(&fresh);
+        let listener = UnixListener::bind(&fresh).map_err(failed)?;
+        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let file = std::fs::symlink_metadata(&fresh).map(|found| (found.dev(), found.ino())).map_err(failed)?;
+        std::fs::rename(&fresh, path).map_err(failed)?;
+        Ok((Self { path: path.to_owned(), file }, listener))
+    }
+
+    /// Removes it, unless a successor's stands in its place. Whoever holds the journal's lock binds, so that none comes
+    /// between the look and the removal.
+    pub(super) fn remove(&self) {
+        use std::os::unix::fs::MetadataExt;
+        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.file);
+        if ours {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Takes connections until the feed leaves.

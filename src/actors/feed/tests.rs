@@ -3,8 +3,9 @@
 use actix::prelude::*;
 
 use super::relay::{Relay, TakeOver};
+use super::server::SocketFile;
 use super::wire::{self, MAX_LINE_BYTES, WireError};
-use super::app_beside;
+use super::{app_beside, socket_path};
 use crate::actors::journal::{Journal, JournalHandle, JournalReader, JournalWriter, Options, Position, QueryStatus};
 use crate::actors::messages::{AppendEntry, AppendFrames, EntryBody, Frame, FrameBody};
 use crate::ari::entry::{Gap, write_event};
@@ -161,4 +162,18 @@ async fn a_gap_of_the_successor_counts_from_where_the_other_feed_heard_no_more()
     let gap = (6.5, "gap", Some(6.0));
     let expected = [event(5.0), event(5.2), event(5.3), gap, event(6.5), (6.6, "snapshot", None), event(6.6)];
     assert_eq!(shown.collect::<Vec<_>>(), expected);
+}
+
+#[actix::test]
+async fn a_feed_that_ends_leaves_the_socket_of_its_successor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = socket_path(folder.path());
+    let (old, _listens) = SocketFile::listen(&path).unwrap();
+    let (new, listener) = SocketFile::listen(&path).unwrap();
+    old.remove();
+    assert!(tokio::net::UnixStream::connect(&path).await.is_ok() && listener.accept().await.is_ok());
+    new.remove();
+    assert!(!path.exists());
+    // Somebody else removed it: that is no error.
+    new.remove();
 }
