@@ -71,7 +71,6 @@ fn the_feed_says_who_it_is_and_refuses_what_it_does_not_understand() {
     let garbage = talk.refused("no JSON");
     assert!(garbage.contains("none of this protocol") && garbage.contains("same version"), "{garbage}");
     assert!(Talk::open(&service).0.refused(r#"{"open_sesame":{}}"#).contains("unknown variant"));
-    assert!(Talk::open(&service).0.refused(r#"{"append":{"id":1,"lines":[{"at":1.0}]}}"#).contains("no kind"));
     assert!(Talk::open(&service).0.refused(r#"{"trim":{"before":7}}"#).contains("follow"));
     let (mut first, _) = Talk::open(&service);
     first.say(r#"{"follow":{"pid":7,"committed":0}}"#);
@@ -80,6 +79,10 @@ fn the_feed_says_who_it_is_and_refuses_what_it_does_not_understand() {
     assert!(second.contains("process 7 follows this feed already"), "{second}");
     first.say(r#"{"append":{"id":3,"lines":[{"at": 1.5, "event": {"type":"X","n":1}}]}}"#);
     while first.read().unwrap() != json!({"done": {"id": 3}}) {}
+    // Of a newer service: refused these would be sent again for ever.
+    let newer = r#"{"at":1.0,"novelty":{}},{"at":1.0,"gap":{"from":0}},{"at": 2.5, "event": {"type":"X","n":2}}"#;
+    first.say(&format!(r#"{{"append":{{"id":4,"lines":[{newer}]}}}}"#));
+    while first.read().unwrap() != json!({"done": {"id": 4}}) {}
     let (right, words) = Feed::status(&service);
     assert!(right && words.contains("connected") && words.contains("serve (process 7)"), "{words}");
     feed.signal("TERM");
@@ -87,7 +90,13 @@ fn the_feed_says_who_it_is_and_refuses_what_it_does_not_understand() {
     let (right, words) = Feed::status(&service);
     assert_eq!((right, words.trim()), (false, "main: no feed process runs"));
     let journal = String::from_utf8(service.journal()).unwrap();
-    assert!(journal.lines().any(|line| line == r#"{"at": 1.500000, "event": {"type":"X","n":1}}"#), "{journal}");
+    for line in [r#"{"at": 1.500000, "event": {"type":"X","n":1}}"#, r#"{"at": 2.500000, "event": {"type":"X","n":2}}"#]
+    {
+        assert!(journal.lines().any(|found| found == line), "{journal}");
+    }
+    let bad = journal.lines().filter(|line| line.contains("\"bad\"") && line.contains("doesn't know"));
+    let bad: Vec<&str> = bad.collect();
+    assert!(bad.len() == 2 && bad[0].contains("novelty") && bad[1].contains("since"), "{bad:?}");
 }
 
 /// Waits until the service says that it is not ready for this reason.

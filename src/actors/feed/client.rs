@@ -1,7 +1,7 @@
 //! One connection to a feed, for those who only ask: a successor, `callcenter feed --status`, and a service that looks
 //! whether there is one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::BufReader;
@@ -20,6 +20,17 @@ pub enum FeedError {
     /// Nobody listens.
     #[error("no feed process runs")]
     None,
+    /// The system doesn't let this user connect.
+    #[error(
+        "{}: {source}. Only the user that runs `callcenter feed` may connect to it: run this as the same user (in systemd: \
+         the same User= and Group= for both)", path.display()
+    )]
+    Forbidden {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// It doesn't answer.
     #[error("the feed process doesn't answer")]
     Silent,
@@ -51,15 +62,10 @@ impl FeedClient {
     /// Connects to the feed that writes the journal in this folder.
     ///
     /// # Errors
-    /// [`FeedError::None`] when no feed listens there.
+    /// [`FeedError::None`] when no feed listens there, [`FeedError::Forbidden`] when another user's does.
     pub async fn connect(journal: &Path) -> Result<Self, FeedError> {
-        use std::io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound};
         let path = socket_path(journal);
-        let stream = UnixStream::connect(&path).await.map_err(|error| match error.kind() {
-            NotFound | ConnectionRefused => FeedError::None,
-            InvalidInput => FeedError::Wire(WireError::Path { path: path.clone(), source: error }),
-            _ => FeedError::Wire(error.into()),
-        })?;
+        let stream = UnixStream::connect(&path).await.map_err(|error| unreachable_at(path, error))?;
         let (reader, writer) = stream.into_split();
         let hello = Hello {
             protocol: 0,
@@ -131,6 +137,32 @@ impl FeedClient {
     }
 }
 
+/// Why nobody could be reached at this socket.
+fn unreachable_at(path: PathBuf, source: std::io::Error) -> FeedError {
+    use std::io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound, PermissionDenied};
+    match source.kind() {
+        NotFound | ConnectionRefused => FeedError::None,
+        PermissionDenied => FeedError::Forbidden { path, source },
+        InvalidInput => FeedError::Wire(WireError::Path { path, source }),
+        _ => FeedError::Wire(source.into()),
+    }
+}
+
 fn unexpected(answer: &Answer) -> FeedError {
     FeedError::Wire(WireError::Garbage(format!("an answer to nothing: {answer:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FeedError, unreachable_at};
+
+    #[test]
+    fn a_feed_of_another_user_is_an_error_that_says_what_to_do() {
+        let error = |kind: std::io::ErrorKind| unreachable_at("/journal/main/feed.sock".into(), kind.into());
+        let words = error(std::io::ErrorKind::PermissionDenied).to_string();
+        for part in ["/journal/main/feed.sock", "same user", "Group="] {
+            assert!(words.contains(part), "{words}");
+        }
+        assert!(matches!(error(std::io::ErrorKind::ConnectionRefused), FeedError::None));
+    }
 }

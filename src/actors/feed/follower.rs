@@ -1,6 +1,9 @@
 //! The service's side: what the journal's actor is elsewhere, where a feed process writes the journal.
 
+mod lines;
 mod link;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,9 +17,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::wire::{Answer, FeedStatus};
-use crate::actors::journal::{
-    Appended, JournalError, JournalStatus, Position, QueryStatus, Subscribe, Trim, entry_line, frame_lines,
-};
+use crate::actors::journal::{Appended, JournalError, JournalStatus, Position, QueryStatus, Subscribe, Trim};
 use crate::actors::messages::{Alive, AppendEntry, AppendFrames, Exited, JournalFull, Stop};
 use crate::actors::registry::RegistryStatus;
 use crate::model::NodeId;
@@ -213,7 +214,14 @@ impl FollowedJournal {
     }
 
     /// Puts lines of the journal on their way.
-    fn append(&mut self, lines: &[u8]) -> ResponseFuture<Result<(), JournalFull>> {
+    fn append(&mut self, lines: Result<Vec<u8>, serde_json::Error>) -> ResponseFuture<Result<(), JournalFull>> {
+        let lines = match lines {
+            Ok(lines) => lines,
+            Err(error) => {
+                let reason = format!("an entry of the journal can't be written as JSON: {error}");
+                return Box::pin(async move { Err(JournalFull(reason)) });
+            }
+        };
         let mut pending = self.pending.borrow_mut();
         let away = !self.connected && self.since.elapsed() > AWAY_LIMIT;
         if away || pending.bytes > WAITING_BYTES {
@@ -367,7 +375,7 @@ impl Handler<AppendFrames> for FollowedJournal {
     type Result = ResponseFuture<Result<(), JournalFull>>;
 
     fn handle(&mut self, AppendFrames(frames): AppendFrames, _: &mut Self::Context) -> Self::Result {
-        self.append(&frame_lines(&frames, self.options.max_frame_bytes))
+        self.append(lines::of_frames(&self.options.node, &frames, self.options.max_frame_bytes))
     }
 }
 
@@ -375,13 +383,7 @@ impl Handler<AppendEntry> for FollowedJournal {
     type Result = ResponseFuture<Result<(), JournalFull>>;
 
     fn handle(&mut self, entry: AppendEntry, _: &mut Self::Context) -> Self::Result {
-        match entry_line(&entry) {
-            Ok(line) => self.append(&line),
-            Err(error) => {
-                let reason = format!("an entry of the journal can't be written as JSON: {error}");
-                Box::pin(async move { Err(JournalFull(reason)) })
-            }
-        }
+        self.append(lines::of_entry(&self.options.node, &entry))
     }
 }
 

@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::client::{FeedClient, FeedError};
 use super::relay::{Relay, TakeOver};
-use super::server::{Shared, accept, listen};
+use super::server::{Shared, SocketFile, accept};
 use super::wire::{Answer, Request};
 use super::{app_beside, socket_path};
 use crate::actors::ari_http::{AriHttp, Door, Listener, server_tls};
@@ -93,6 +93,8 @@ pub(super) struct Leaving {
     asked: watch::Sender<bool>,
     ended: watch::Sender<Ended>,
     over: mpsc::UnboundedSender<Result<Over, String>>,
+    /// Where the journal ended when it was handed over.
+    handed: OnceCell<Position>,
 }
 
 impl Leaving {
@@ -106,8 +108,12 @@ impl Leaving {
     }
 
     /// Stops reading, sees to it that all that came is in the journal, and frees that; where the journal ends. `asking`
-    /// connections wait for that.
+    /// connections wait for that. Once: who asks again waits for the first, since a successor may have the journal then.
     pub(super) async fn hand_over(&self, shared: &Shared, asking: usize) -> Position {
+        *self.handed.get_or_init(|| self.hand_over_once(shared, asking)).await
+    }
+
+    async fn hand_over_once(&self, shared: &Shared, asking: usize) -> Position {
         // Whoever appends finishes what is under way, with its answer, and is closed.
         self.asked.send_replace(true);
         shared.connection.do_send(Stop);
@@ -122,7 +128,7 @@ impl Leaving {
         };
         let _ = timeout(STOP_LIMIT, others).await;
         let end = shared.journal.send(QueryStatus).await.map_or(Position::START, |journal| journal.end);
-        let _ = std::fs::remove_file(&shared.socket);
+        shared.socket.remove();
         shared.journal.do_send(Stop);
         if timeout(STOP_LIMIT, ended.wait_for(|ended| ended.journal)).await.is_err() {
             warn!(node = %self.node, "the journal did not stop in time; its lock goes with the process");
@@ -213,6 +219,7 @@ impl Beginning {
             asked: watch::Sender::new(false),
             ended: watch::Sender::new(Ended::default()),
             over: setup.over.clone(),
+            handed: OnceCell::new(),
         });
         let ears = Ears { leaving: leaving.clone(), ends }.start();
         Ok(Self { http: http.map_err(|e| e.to_string())?, setup, node, leaving, ears, ends: heard, tls })
@@ -283,13 +290,17 @@ impl Beginning {
             let _ = connection.send(Stop).await;
             return Err(format!("the feed that runs was not taken over from: {reason}"));
         }
+        // A feed that is connected and hands over heard everything until it was asked to; else its last entry counts.
+        let connected = old.status().await.is_ok_and(|status| status.connected);
+        let (asked_at, mut over) = (wall_clock(), false);
         if old.send(&Request::Handover { pid: std::process::id() }).await.is_ok() {
-            let over = timeout(TAKE_OVER_LIMIT, handed_over(&mut old)).await;
+            over = timeout(TAKE_OVER_LIMIT, handed_over(&mut old)).await.is_ok_and(|over| over);
             // One that died in between freed the journal as well, and all it could have missed was heard here.
-            info!(node = %self.node, "the other feed {}", if over.is_ok_and(|over| over) { "handed over" } else { "has gone" });
+            info!(node = %self.node, "the other feed {}", if over { "handed over" } else { "has gone" });
         }
         let (journal, found) = self.journal().await?;
-        let merge = TakeOver { journal: JournalHandle::from(&journal), reader };
+        let covered = if over && connected { asked_at } else { found.last_at.unwrap_or_default() };
+        let merge = TakeOver { journal: JournalHandle::from(&journal), reader, covered };
         relay.send(merge).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
         info!(node = %self.node, "took over in {} ms", began.elapsed().as_millis());
         self.serve(journal, connection, found.end)
@@ -342,8 +353,7 @@ impl Beginning {
     }
 
     fn serve(self, journal: Addr<Journal>, connection: Addr<AriConnection>, end: Position) -> Result<FeedNode, String> {
-        let socket = socket_path(&self.setup.dir);
-        let listener = listen(&socket).map_err(|e| e.to_string())?;
+        let (socket, listener) = SocketFile::listen(&socket_path(&self.setup.dir)).map_err(|e| e.to_string())?;
         let shared = Rc::new(Shared {
             app: self.http.app().to_owned(),
             control: self.setup.asterisk.app.clone(),

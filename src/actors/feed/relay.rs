@@ -7,18 +7,43 @@ use std::collections::VecDeque;
 use actix::prelude::*;
 use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::actors::connection::{WAITING_BYTES, kind_of};
 use crate::actors::journal::{JournalError, JournalHandle, JournalReader};
-use crate::actors::messages::{Alive, AppendEntry, AppendFrames, Frame, FrameBody, JournalFull};
-use crate::ari::entry::Line;
+use crate::actors::messages::{Alive, AppendEntry, AppendFrames, EntryBody, Frame, FrameBody, JournalFull};
+use crate::ari::entry::{Gap, Line};
 use crate::model::NodeId;
 
 /// Bytes of the journal read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Frames handed to the journal in one message.
 const BATCH_FRAMES: usize = 256;
+
+/// What a single entry that is no frame and no snapshot is counted as, bytes.
+const ENTRY_BYTES: usize = 256;
+
+/// What came before the journal was ours.
+enum Held {
+    Frame(Frame),
+    Entry(AppendEntry),
+}
+
+impl Held {
+    /// Nothing from this moment on is certain when it is lost.
+    fn since(&self) -> f64 {
+        match self {
+            Self::Entry(AppendEntry { entry: EntryBody::Gap(gap), .. }) => gap.since,
+            Self::Entry(AppendEntry { at, .. }) | Self::Frame(Frame { at, .. }) => *at,
+        }
+    }
+
+    fn at(&self) -> f64 {
+        match self {
+            Self::Entry(AppendEntry { at, .. }) | Self::Frame(Frame { at, .. }) => *at,
+        }
+    }
+}
 
 /// Stands between a successor's connection and the journal.
 pub(super) struct Relay {
@@ -27,14 +52,25 @@ pub(super) struct Relay {
     pub(super) apps: [String; 2],
     /// `ari.event_filter`: what came before the filter was set.
     pub(super) filter: Vec<String>,
-    held: Vec<Frame>,
+    held: Vec<Held>,
     held_bytes: usize,
+    /// Whether a gap is among what is held.
+    broken: bool,
     journal: Option<JournalHandle>,
 }
 
 impl Relay {
     pub(super) fn new(node: NodeId, apps: [String; 2], filter: Vec<String>) -> Self {
-        Self { node, apps, filter, held: Vec::new(), held_bytes: 0, journal: None }
+        Self { node, apps, filter, held: Vec::new(), held_bytes: 0, broken: false, journal: None }
+    }
+
+    /// Whether so many bytes more may be held.
+    fn hold(&mut self, bytes: usize) -> Result<(), JournalFull> {
+        self.held_bytes += bytes;
+        if self.held_bytes <= WAITING_BYTES {
+            return Ok(());
+        }
+        Err(JournalFull(format!("the feed before this one doesn't hand over, and {} bytes wait", self.held_bytes)))
     }
 }
 
@@ -50,13 +86,11 @@ impl Handler<AppendFrames> for Relay {
             let sent = journal.frames.send(AppendFrames(frames));
             return Box::pin(async move { sent.await.unwrap_or_else(|_| Err(ended())) });
         }
-        self.held_bytes += frames.iter().map(|frame| frame.body.len()).sum::<usize>();
-        if self.held_bytes > WAITING_BYTES {
-            let reason = format!("the feed before this one doesn't hand over, and {} bytes wait", self.held_bytes);
-            return Box::pin(async move { Err(JournalFull(reason)) });
+        let held = self.hold(frames.iter().map(|frame| frame.body.len()).sum());
+        if held.is_ok() {
+            self.held.extend(frames.into_iter().map(Held::Frame));
         }
-        self.held.extend(frames);
-        Box::pin(async { Ok(()) })
+        Box::pin(async { held })
     }
 }
 
@@ -67,12 +101,29 @@ fn ended() -> JournalFull {
 impl Handler<AppendEntry> for Relay {
     type Result = ResponseFuture<Result<(), JournalFull>>;
 
-    /// Until the journal is ours the other feed's word holds: it heard all this time, so there is no gap, and what we
-    /// asked only concerned our own application.
+    /// Until the journal is ours the other feed's word holds, and what we asked only concerned our own application. But a
+    /// gap of our own may be one of both, which only shows when the journal is ours: it is kept, and what follows it.
     fn handle(&mut self, entry: AppendEntry, _: &mut Self::Context) -> Self::Result {
-        let Some(journal) = &self.journal else { return Box::pin(async { Ok(()) }) };
-        let sent = journal.entries.send(entry);
-        Box::pin(async move { sent.await.unwrap_or_else(|_| Err(ended())) })
+        if let Some(journal) = &self.journal {
+            let sent = journal.entries.send(entry);
+            return Box::pin(async move { sent.await.unwrap_or_else(|_| Err(ended())) });
+        }
+        let held = match &entry.entry {
+            // Small, and never given up.
+            EntryBody::Gap(_) => {
+                self.broken = true;
+                Ok(())
+            }
+            EntryBody::Snapshot(snapshot) if self.broken => self.hold(snapshot.get().len()),
+            EntryBody::Command(_) | EntryBody::Reply(_) | EntryBody::Bad(_) if self.broken => self.hold(ENTRY_BYTES),
+            EntryBody::Snapshot(_) | EntryBody::Command(_) | EntryBody::Reply(_) | EntryBody::Bad(_) => {
+                return Box::pin(async { Ok(()) });
+            }
+        };
+        if held.is_ok() {
+            self.held.push(Held::Entry(entry));
+        }
+        Box::pin(async { held })
     }
 }
 
@@ -93,35 +144,101 @@ impl Handler<Alive> for Relay {
 pub(super) struct TakeOver {
     pub(super) journal: JournalHandle,
     pub(super) reader: JournalReader,
+    /// Until when the feed before heard everything, seconds since 1970: what we missed before that is no gap.
+    pub(super) covered: f64,
 }
 
 impl Handler<TakeOver> for Relay {
-    type Result = Result<usize, JournalError>;
+    type Result = AtomicResponse<Self, Result<usize, JournalError>>;
 
-    fn handle(&mut self, TakeOver { journal, reader }: TakeOver, _: &mut Self::Context) -> Self::Result {
+    /// Whatever comes meanwhile goes behind what was held.
+    fn handle(&mut self, TakeOver { journal, reader, covered }: TakeOver, _: &mut Self::Context) -> Self::Result {
         let held = std::mem::take(&mut self.held);
-        let all = held.len();
-        let mut missing = self.lacking(held, reader)?;
-        let count = missing.len();
-        while !missing.is_empty() {
-            let rest = missing.split_off(missing.len().min(BATCH_FRAMES));
-            // Beyond the mailbox's bound: what was held is bounded, and whatever comes next goes behind it.
-            journal.frames.do_send(AppendFrames(std::mem::replace(&mut missing, rest)));
+        let all = held.iter().filter(|held| matches!(held, Held::Frame(_))).count();
+        let missing = self.lacking(held, reader).map(|held| both_missed(held, covered));
+        let node = self.node.clone();
+        if missing.is_ok() {
+            self.journal = Some(journal.clone());
         }
-        self.journal = Some(journal);
-        info!(node = %self.node, "of {all} events heard by both feeds the journal lacked {count}");
-        Ok(count)
+        let work = async move {
+            let missing = missing?;
+            let count = missing.iter().filter(|held| matches!(held, Held::Frame(_))).count();
+            info!(%node, "of {all} events heard by both feeds the journal lacked {count}");
+            append(&node, &journal, missing).await;
+            Ok(count)
+        };
+        AtomicResponse::new(Box::pin(work.into_actor(self)))
     }
 }
 
+/// Leaves out the gaps in which the other feed heard, and whatever came before the first that is left.
+fn both_missed(held: Vec<Held>, covered: f64) -> Vec<Held> {
+    let mut broken = false;
+    let mut wanted = |held: &mut Held| match held {
+        Held::Frame(_) => true,
+        Held::Entry(AppendEntry { at, entry: EntryBody::Gap(gap) }) => {
+            broken |= *at > covered;
+            gap.since = gap.since.max(covered);
+            *at > covered
+        }
+        Held::Entry(_) => broken,
+    };
+    held.into_iter().filter_map(|mut held| wanted(&mut held).then_some(held)).collect()
+}
+
+/// Appends all; from where the journal refuses, the rest is a gap.
+async fn append(node: &NodeId, journal: &JournalHandle, missing: Vec<Held>) {
+    let Some(until) = missing.last().map(Held::at) else { return };
+    let mut frames = Vec::new();
+    let mut outcome = Ok(());
+    for held in missing {
+        let since = held.since();
+        match held {
+            Held::Frame(frame) if frames.len() + 1 < BATCH_FRAMES => frames.push(frame),
+            Held::Frame(frame) => {
+                frames.push(frame);
+                outcome = append_frames(journal, &mut frames).await;
+            }
+            Held::Entry(entry) => {
+                outcome = append_frames(journal, &mut frames).await;
+                if outcome.is_ok() {
+                    let sent = journal.entries.send(entry).await.unwrap_or_else(|_| Err(ended()));
+                    outcome = sent.map_err(|reason| (since, reason));
+                }
+            }
+        }
+        if outcome.is_err() {
+            break;
+        }
+    }
+    if outcome.is_ok() {
+        outcome = append_frames(journal, &mut frames).await;
+    }
+    let Err((since, JournalFull(why))) = outcome else { return };
+    let reason = format!("what was heard while one feed took over from another did not fit: {why}");
+    warn!(%node, "{reason}");
+    // There is room for it above what frames may use; a disk that refuses is noted as a gap by the journal itself.
+    let gap = AppendEntry { at: until, entry: EntryBody::Gap(Gap { since, reason }) };
+    if let Err(error) = journal.entries.send(gap).await.unwrap_or_else(|_| Err(ended())) {
+        error!(%node, %error, since, until, "nor did the gap");
+    }
+}
+
+/// The error has since when the frames are lost.
+async fn append_frames(journal: &JournalHandle, frames: &mut Vec<Frame>) -> Result<(), (f64, JournalFull)> {
+    let Some(since) = frames.first().map(|frame| frame.at) else { return Ok(()) };
+    let sent = journal.frames.send(AppendFrames(std::mem::take(frames))).await;
+    sent.unwrap_or_else(|_| Err(ended())).map_err(|reason| (since, reason))
+}
+
 impl Relay {
-    /// The frames that the journal doesn't have behind the reader's position. Counted, not compared as a set: Asterisk
+    /// What the journal doesn't have behind the reader's position, of the frames. Counted, not compared as a set: Asterisk
     /// really sends some events twice.
-    fn lacking(&self, held: Vec<Frame>, mut reader: JournalReader) -> Result<Vec<Frame>, JournalError> {
-        let mut held: Vec<Option<Frame>> = held.into_iter().map(Some).collect();
+    fn lacking(&self, held: Vec<Held>, mut reader: JournalReader) -> Result<Vec<Held>, JournalError> {
+        let mut held: Vec<Option<Held>> = held.into_iter().map(Some).collect();
         let mut places = FxHashMap::<Vec<u8>, VecDeque<usize>>::default();
         for (place, frame) in held.iter().enumerate() {
-            if let Some(Frame { body: FrameBody::Text(text), .. }) = frame {
+            if let Some(Held::Frame(Frame { body: FrameBody::Text(text), .. })) = frame {
                 places.entry(self.without_app(text).into_owned()).or_default().push_back(place);
             }
         }
@@ -137,11 +254,13 @@ impl Relay {
                 }
             }
         }
-        let unwanted = |frame: &Frame| match &frame.body {
-            FrameBody::Text(text) => kind_of(text).is_some_and(|kind| self.filter.contains(&kind)),
-            FrameBody::Binary(_) | FrameBody::TooLong { .. } => false,
+        let unwanted = |held: &Held| match held {
+            Held::Frame(Frame { body: FrameBody::Text(text), .. }) => {
+                kind_of(text).is_some_and(|kind| self.filter.contains(&kind))
+            }
+            Held::Frame(_) | Held::Entry(_) => false,
         };
-        Ok(held.into_iter().flatten().filter(|frame| !unwanted(frame)).collect())
+        Ok(held.into_iter().flatten().filter(|held| !unwanted(held)).collect())
     }
 
     /// An event's text on one line and without the value of `application`, where that is one of the two feeds'.

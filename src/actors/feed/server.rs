@@ -1,11 +1,12 @@
 //! A feed's socket: who connects, and what they ask.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use serde_json::value::RawValue;
 use tokio::io::BufReader;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
@@ -19,8 +20,8 @@ use crate::actors::ari_http::AriClient;
 use crate::actors::audit::{CommandIds, deliver};
 use crate::actors::connection::{AriConnection, ConnectionStatus, State, release, within_limit};
 use crate::actors::journal::{Journal, Position, QueryStatus, StartAt, Trim};
-use crate::actors::messages::{AppendEntry, EntryBody, wall_clock};
-use crate::ari::entry::Gap;
+use crate::actors::messages::{AppendEntry, AppendFrames, EntryBody, Frame, wall_clock};
+use crate::ari::entry::{BadFrame, Gap, sample};
 use crate::model::NodeId;
 
 /// Connections at once: the service, a successor, and people who look.
@@ -50,21 +51,41 @@ pub(super) struct Shared {
     pub(super) leaving: Rc<Leaving>,
     pub(super) follower: Cell<Option<(u32, Position)>>,
     pub(super) connections: Cell<usize>,
-    pub(super) socket: PathBuf,
+    pub(super) socket: SocketFile,
 }
 
-/// Listens, so that whoever may read the folder's owner's files may connect, and nobody else.
-pub(super) fn listen(socket: &std::path::Path) -> Result<UnixListener, WireError> {
-    use std::os::unix::fs::PermissionsExt;
-    let failed = |source| WireError::Path { path: socket.to_owned(), source };
-    // Under another name first: nobody can connect before the mode is set, and a follower never finds nothing.
-    let fresh = socket.with_extension(std::process::id().to_string());
-    // Left over from a process of the same number.
-    let _ = std::fs::remove_file(&fresh);
-    let listener = UnixListener::bind(&fresh).map_err(failed)?;
-    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    std::fs::rename(&fresh, socket).map_err(failed)?;
-    Ok(listener)
+/// The socket's file, as long as it is the one that was bound here.
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Device and number of the file.
+    file: (u64, u64),
+}
+
+impl SocketFile {
+    /// Listens, so that whoever may read the folder's owner's files may connect, and nobody else.
+    pub(super) fn listen(path: &Path) -> Result<(Self, UnixListener), WireError> {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let failed = |source| WireError::Path { path: path.to_owned(), source };
+        // Under another name first: nobody can connect before the mode is set, and a follower never finds nothing.
+        let fresh = path.with_extension(std::process::id().to_string());
+        // Left over from a process of the same number.
+        let _ = std::fs::remove_file(&fresh);
+        let listener = UnixListener::bind(&fresh).map_err(failed)?;
+        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let file = std::fs::symlink_metadata(&fresh).map(|found| (found.dev(), found.ino())).map_err(failed)?;
+        std::fs::rename(&fresh, path).map_err(failed)?;
+        Ok((Self { path: path.to_owned(), file }, listener))
+    }
+
+    /// Removes it, unless a successor's stands in its place. Whoever holds the journal's lock binds, so that none comes
+    /// between the look and the removal.
+    pub(super) fn remove(&self) {
+        use std::os::unix::fs::MetadataExt;
+        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.file);
+        if ours {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Takes connections until the feed leaves.
@@ -181,8 +202,7 @@ impl Visit {
         match wire::parse(line)? {
             Request::Follow { pid, committed } => self.follow(pid, committed).await?,
             Request::Append { id, lines } => {
-                let pieces = wire::pieces(&lines)?;
-                let answer = match self.append(pieces).await {
+                let answer = match self.append(&lines).await {
                     Ok(()) => Answer::Done { id },
                     Err(reason) => Answer::Refused { id, reason },
                 };
@@ -247,16 +267,41 @@ impl Visit {
         self.shared.journal.do_send(AppendEntry { at: wall_clock(), entry: EntryBody::Gap(gap) });
     }
 
-    async fn append(&self, pieces: Vec<Piece>) -> Result<(), String> {
-        for piece in pieces {
-            let journal = &self.shared.journal;
-            let answer = match piece {
-                Piece::Frames(frames) => deliver(&journal.clone().recipient(), frames).await,
-                Piece::Entry(entry) => deliver(&journal.clone().recipient(), entry).await,
+    /// What is no entry that this version knows is noted as bad in its place, with a sample: refused it would come again,
+    /// and the service's control socket would wait behind it.
+    async fn append(&self, lines: &[&RawValue]) -> Result<(), String> {
+        let mut frames = Vec::new();
+        for raw in lines {
+            let entry = match wire::piece(raw) {
+                Ok(Piece::Frame(frame)) => {
+                    frames.push(frame);
+                    continue;
+                }
+                Ok(Piece::Entry(entry)) => entry,
+                Err(error) => self.unknown(raw, &error),
             };
+            self.append_frames(std::mem::take(&mut frames)).await?;
+            let answer = deliver(&self.shared.journal.clone().recipient(), entry).await;
             answer.map_err(|error| error.to_string())?.map_err(|full| full.to_string())?;
         }
-        Ok(())
+        self.append_frames(frames).await
+    }
+
+    async fn append_frames(&self, frames: Vec<Frame>) -> Result<(), String> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let answer = deliver(&self.shared.journal.clone().recipient(), AppendFrames(frames)).await;
+        answer.map_err(|error| error.to_string())?.map_err(|full| full.to_string())
+    }
+
+    fn unknown(&self, raw: &RawValue, error: &WireError) -> AppendEntry {
+        let (text, sample) = (raw.get(), sample(raw.get().as_bytes()));
+        warn!(node = %self.shared.node, %error, sample, "an entry of the service is not known, and noted as bad");
+        let reason =
+            format!("an entry that the feed process, version {}, doesn't know: {error}", env!("CARGO_PKG_VERSION"));
+        let bad = BadFrame { reason, length: text.len(), sample };
+        AppendEntry { at: wall_clock(), entry: EntryBody::Bad(bad) }
     }
 
     async fn status(&mut self) -> Result<(), WireError> {

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::actors::journal::{JournalStatus, Position};
-use crate::actors::messages::{AppendEntry, AppendFrames, EntryBody, Frame, FrameBody};
+use crate::actors::messages::{AppendEntry, EntryBody, Frame, FrameBody};
 use crate::ari::entry::Line;
 
 /// The protocol of this version; another one is refused.
@@ -212,39 +212,29 @@ pub async fn send<W: AsyncWrite + Unpin, T: Serialize>(to: &mut W, what: &T) -> 
     Ok(to.write_all(&line(what)?).await?)
 }
 
-/// A piece of an `append`: what the journal takes in one message.
+/// A line of an `append`, as the journal takes it.
 #[derive(Debug)]
 pub enum Piece {
-    /// Events, in order.
-    Frames(AppendFrames),
+    /// An event.
+    Frame(Frame),
     /// Another entry.
     Entry(AppendEntry),
 }
 
-/// The entries of an `append` as the journal takes them.
+/// What a line of an `append` says.
 ///
 /// # Errors
-/// When one is no entry of a journal.
-pub fn pieces(lines: &[&RawValue]) -> Result<Vec<Piece>, WireError> {
-    let mut pieces = Vec::new();
-    for raw in lines {
-        let line: Line<'_> = parse(raw.get().as_bytes())?;
-        let Line { at, event, gap, snapshot, command, reply, bad } = line;
-        if let Some(event) = event {
-            let frame = Frame { at, body: FrameBody::Text(event.get().into()) };
-            match pieces.last_mut() {
-                Some(Piece::Frames(AppendFrames(frames))) => frames.push(frame),
-                Some(Piece::Entry(_)) | None => pieces.push(Piece::Frames(AppendFrames(vec![frame]))),
-            }
-            continue;
-        }
-        let entry = (gap.map(EntryBody::Gap))
-            .or(snapshot.map(|raw| EntryBody::Snapshot(raw.to_owned())))
-            .or(command.map(EntryBody::Command))
-            .or(reply.map(EntryBody::Reply))
-            .or(bad.map(EntryBody::Bad))
-            .ok_or_else(|| WireError::Garbage("an entry of no kind that this version knows".into()))?;
-        pieces.push(Piece::Entry(AppendEntry { at, entry }));
+/// When it is no entry of a journal that this version knows.
+pub fn piece(raw: &RawValue) -> Result<Piece, WireError> {
+    let Line { at, event, gap, snapshot, command, reply, bad } = parse(raw.get().as_bytes())?;
+    if let Some(event) = event {
+        return Ok(Piece::Frame(Frame { at, body: FrameBody::Text(event.get().into()) }));
     }
-    Ok(pieces)
+    let entry = (gap.map(EntryBody::Gap))
+        .or(snapshot.map(|raw| EntryBody::Snapshot(raw.to_owned())))
+        .or(command.map(EntryBody::Command))
+        .or(reply.map(EntryBody::Reply))
+        .or(bad.map(EntryBody::Bad))
+        .ok_or_else(|| WireError::Garbage("an entry of no kind that this version knows".into()))?;
+    Ok(Piece::Entry(AppendEntry { at, entry }))
 }
