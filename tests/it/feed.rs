@@ -8,6 +8,7 @@ use callcenter::sim::{MixEntry, PlayedCall, Sim, SimConfig, SimHandle};
 use serde_json::{Value, json};
 
 use crate::demo::by_channel;
+use crate::kit::proxy::Proxy;
 use crate::kit::wait::{self, s};
 use crate::kit::{Feed, Service};
 use crate::sim_load::{Killed, check, now_ms};
@@ -179,6 +180,39 @@ fn a_hangup_signal_makes_the_feed_start_its_successor() {
     wait::until("its end", s(10), || if Feed::status(&service).0 { Err("runs") } else { Ok(()) });
     let journal = String::from_utf8(service.journal()).unwrap();
     assert!(!journal.contains("\"gap\""), "nothing was missed");
+}
+
+#[test]
+fn what_a_feed_missed_is_a_gap_also_when_it_hands_over_before_it_is_connected_again() {
+    let sim = sim();
+    let proxy = Proxy::start(url::Url::parse(&sim.url()).unwrap().port().unwrap());
+    let mut url = url::Url::parse(&sim.url()).unwrap();
+    url.set_port(Some(proxy.port())).unwrap();
+    // It is not back before the other one has taken over.
+    let service = beside(url.as_str(), "[ari]\nbackoff_min_ms = 60000\nbackoff_max_ms = 60000\n");
+    let mut feed = Feed::start(&service);
+    let entries = || -> Vec<Value> {
+        let journal = service.journal();
+        let whole = journal.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        whole.map(|line| serde_json::from_slice(line).unwrap()).collect()
+    };
+    wait::until("events", s(20), || {
+        let heard = entries().iter().filter(|entry| entry.get("event").is_some()).count();
+        if heard > 50 { Ok(()) } else { Err(heard) }
+    });
+    proxy.cut();
+    wait::until("the feed to notice", s(20), || if Feed::status(&service).0 { Err("connected") } else { Ok(()) });
+    let last = entries().last().unwrap()["at"].as_f64().unwrap();
+    proxy.mend();
+    feed.succeed(&service);
+    let after: Vec<Value> = entries().into_iter().skip_while(|entry| entry.get("gap").is_none()).collect();
+    let gap = after.first().expect("a gap");
+    let (since, at) = (gap["gap"]["since"].as_f64().unwrap(), gap["at"].as_f64().unwrap());
+    assert!(since >= last && since < at, "{gap}: the last entry was at {last}");
+    assert!(after.iter().any(|entry| entry.get("snapshot").is_some()), "{after:?}");
+    assert_eq!(after.iter().filter(|entry| entry.get("gap").is_some()).count(), 1, "{after:?}");
+    feed.signal("TERM");
+    assert!(feed.ends());
 }
 
 #[test]

@@ -290,16 +290,16 @@ impl Beginning {
             let _ = connection.send(Stop).await;
             return Err(format!("the feed that runs was not taken over from: {reason}"));
         }
-        // A feed that is connected and hands over heard everything until it was asked to; else its last entry counts.
+        // A feed that is connected heard everything until it was asked to hand over; else its last entry counts.
         let connected = old.status().await.is_ok_and(|status| status.connected);
-        let (asked_at, mut over) = (wall_clock(), false);
+        let asked_at = wall_clock();
         if old.send(&Request::Handover { pid: std::process::id() }).await.is_ok() {
-            over = timeout(TAKE_OVER_LIMIT, handed_over(&mut old)).await.is_ok_and(|over| over);
+            let over = timeout(TAKE_OVER_LIMIT, handed_over(&mut old)).await.is_ok_and(|over| over);
             // One that died in between freed the journal as well, and all it could have missed was heard here.
             info!(node = %self.node, "the other feed {}", if over { "handed over" } else { "has gone" });
         }
         let (journal, found) = self.journal().await?;
-        let covered = if over && connected { asked_at } else { found.last_at.unwrap_or_default() };
+        let covered = if connected { asked_at } else { found.last_at.unwrap_or_default() };
         let merge = TakeOver { journal: JournalHandle::from(&journal), reader, covered };
         relay.send(merge).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
         info!(node = %self.node, "took over in {} ms", began.elapsed().as_millis());

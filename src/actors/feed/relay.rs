@@ -54,14 +54,12 @@ pub(super) struct Relay {
     pub(super) filter: Vec<String>,
     held: Vec<Held>,
     held_bytes: usize,
-    /// Whether a gap is among what is held.
-    broken: bool,
     journal: Option<JournalHandle>,
 }
 
 impl Relay {
     pub(super) fn new(node: NodeId, apps: [String; 2], filter: Vec<String>) -> Self {
-        Self { node, apps, filter, held: Vec::new(), held_bytes: 0, broken: false, journal: None }
+        Self { node, apps, filter, held: Vec::new(), held_bytes: 0, journal: None }
     }
 
     /// Whether so many bytes more may be held.
@@ -101,8 +99,7 @@ fn ended() -> JournalFull {
 impl Handler<AppendEntry> for Relay {
     type Result = ResponseFuture<Result<(), JournalFull>>;
 
-    /// Until the journal is ours the other feed's word holds, and what we asked only concerned our own application. But a
-    /// gap of our own may be one of both, which only shows when the journal is ours: it is kept, and what follows it.
+    /// Whether the other feed heard what we did not only shows when the journal is ours. Until then all is kept.
     fn handle(&mut self, entry: AppendEntry, _: &mut Self::Context) -> Self::Result {
         if let Some(journal) = &self.journal {
             let sent = journal.entries.send(entry);
@@ -110,15 +107,9 @@ impl Handler<AppendEntry> for Relay {
         }
         let held = match &entry.entry {
             // Small, and never given up.
-            EntryBody::Gap(_) => {
-                self.broken = true;
-                Ok(())
-            }
-            EntryBody::Snapshot(snapshot) if self.broken => self.hold(snapshot.get().len()),
-            EntryBody::Command(_) | EntryBody::Reply(_) | EntryBody::Bad(_) if self.broken => self.hold(ENTRY_BYTES),
-            EntryBody::Snapshot(_) | EntryBody::Command(_) | EntryBody::Reply(_) | EntryBody::Bad(_) => {
-                return Box::pin(async { Ok(()) });
-            }
+            EntryBody::Gap(_) => Ok(()),
+            EntryBody::Snapshot(snapshot) => self.hold(snapshot.get().len()),
+            EntryBody::Command(_) | EntryBody::Reply(_) | EntryBody::Bad(_) => self.hold(ENTRY_BYTES),
         };
         if held.is_ok() {
             self.held.push(Held::Entry(entry));
@@ -171,9 +162,15 @@ impl Handler<TakeOver> for Relay {
     }
 }
 
-/// Leaves out the gaps in which the other feed heard, and whatever came before the first that is left.
-fn both_missed(held: Vec<Held>, covered: f64) -> Vec<Held> {
+/// Leaves out the gaps in which the other feed heard, and of what is no frame whatever came before the first that is left: the
+/// other feed's word holds there, and what we asked only concerned our own application. Where the other feed heard no more
+/// before we began to, that is the first gap.
+fn both_missed(mut held: Vec<Held>, covered: f64) -> Vec<Held> {
     let mut broken = false;
+    if let Some(at) = held.first().map(Held::at).filter(|at| *at > covered) {
+        let reason = "the feed before had no connection when it handed over".to_owned();
+        held.insert(0, Held::Entry(AppendEntry { at, entry: EntryBody::Gap(Gap { since: covered, reason }) }));
+    }
     let mut wanted = |held: &mut Held| match held {
         Held::Frame(_) => true,
         Held::Entry(AppendEntry { at, entry: EntryBody::Gap(gap) }) => {

@@ -114,7 +114,7 @@ async fn what_a_full_journal_does_not_take_over_is_a_gap() {
     };
     let journal = Journal::open(options).unwrap().0.start();
     let start = journal.send(QueryStatus).await.unwrap().end;
-    relay.send(TakeOver { journal: JournalHandle::from(&journal), reader, covered: 4.5 }).await.unwrap().unwrap();
+    relay.send(TakeOver { journal: JournalHandle::from(&journal), reader, covered: 5.5 }).await.unwrap().unwrap();
     // Behind whatever the relay sent.
     journal.send(QueryStatus).await.unwrap();
     let chunk = JournalReader::open(&dir, start).unwrap().read(1 << 20).unwrap().expect("a gap");
