@@ -416,3 +416,42 @@ async fn a_client_that_took_the_application_and_left_before_the_first_look_is_se
     bench.fake.say(replaced());
     bench.seen("connected again", |v| v.sessions == 2 && v.prepared).await;
 }
+
+/// Makes the reading of variables wait for `release`, and says an event meanwhile.
+async fn event_amid_variables() -> Bench {
+    let bench = bench(vec![], |_, fake, _| {
+        fake.server.channels.replace(Some(serde_json::json!([waiting("slow.0")])));
+    })
+    .await;
+    until("both variables are asked for", || {
+        let requests = bench.fake.server.requests.borrow();
+        requests.iter().filter(|r| r.starts_with("GET /ari/channels/slow.0/variable")).count() == 2
+    })
+    .await;
+    bench.fake.say(event(1));
+    bench.seen("the event came", |v| v.frames == 1).await;
+    bench
+}
+
+#[actix::test]
+async fn what_comes_after_the_lists_were_read_stands_behind_the_snapshot() {
+    let bench = event_amid_variables().await;
+    assert_eq!(bench.kept.count("event"), 0, "it is held back");
+    bench.fake.server.release.notify_waiters();
+    bench.kept.until("the event is kept", |k| k.count("event") == 1).await;
+    let lines = bench.kept.lines.borrow().clone();
+    assert_eq!(lines[lines.len() - 2..], ["snapshot".to_owned(), format!("event {}", event(1))]);
+}
+
+#[actix::test]
+async fn what_is_held_back_for_the_snapshot_waits_a_second_at_most_and_is_kept_when_the_session_ends() {
+    let bench = event_amid_variables().await;
+    bench.kept.until("the event is kept", |k| k.count("event") == 1).await;
+    assert_eq!(bench.kept.count("snapshot"), 0, "its variables are not there yet");
+    let bench = event_amid_variables().await;
+    bench.fake.server.cut.notify_waiters();
+    bench.kept.until("the gap follows", |k| k.count("gap") == 1).await;
+    let lines = bench.kept.lines.borrow().clone();
+    let place = |start: &str| lines.iter().position(|l| l.starts_with(start));
+    assert!(place("event").is_some() && place("event") < place("gap"), "{lines:?}");
+}
