@@ -1,5 +1,6 @@
 //! The connection's life: connect, listen, wait, again; for years.
 
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -193,11 +194,11 @@ impl Life {
     async fn listen(&mut self, socket: Socket, began: Instant) -> Ended {
         let session = Session::begin(self, socket);
         let prepare = Prepare::new(self, &session, began);
-        let (ended, hearing) = match &self.accept {
+        let (ended, hearing) = match &mut self.accept {
             None => session.run(prepare).await,
             Some(Accepting { listener, .. }) => tokio::select! {
                 ended = session.run(prepare) => ended,
-                never = listener.refuse() => match never {},
+                never = listener.refuse("another one lives") => match never {},
             },
         };
         // Another client's callers are its own.
@@ -259,6 +260,7 @@ impl Life {
             () = self.control.stopping() => false,
             () = self.control.take_back_asked.notified() => true,
             () = tokio::time::sleep_until(until) => true,
+            never = refuse(self.accept.as_mut()) => match never {},
         }
     }
 
@@ -295,8 +297,17 @@ impl Life {
                     return true;
                 }
                 () = tokio::time::sleep(pause) => {}
+                never = refuse(self.accept.as_mut()) => match never {},
             }
         }
+    }
+}
+
+/// Where Asterisk connects to us: it must not be left waiting while we can't take its connection.
+async fn refuse(accept: Option<&mut Accepting>) -> Infallible {
+    match accept {
+        Some(Accepting { listener, .. }) => listener.refuse("no connection can be taken now").await,
+        None => std::future::pending().await,
     }
 }
 
