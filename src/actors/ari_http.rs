@@ -164,7 +164,8 @@ impl AriHttp {
         let Some(tls) = &self.tls else { return Ok(wire(tcp)) };
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(name).map_err(|_| TlsError::InvalidDnsName)?;
-        Ok(wire(TlsConnector::from(tls.clone()).connect(name, tcp).await?))
+        let secure = TlsConnector::from(tls.clone()).connect(name, tcp).await.map_err(failure::in_tls_handshake)?;
+        Ok(wire(secure))
     }
 }
 

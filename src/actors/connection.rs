@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use actix::prelude::*;
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::{error, info};
@@ -40,7 +41,7 @@ use crate::config;
 use crate::model::NodeId;
 pub use away::heard_before;
 pub use control::FeedGate;
-pub(in crate::actors) use control::{kind_of, release, within_limit};
+pub(in crate::actors) use control::{AT_ONCE as RELEASED_AT_ONCE, kind_of, release, within_limit};
 use life::Life;
 pub use outbox::WAITING_BYTES;
 pub use status::{ConnectionView, State, SubscribeAll};
@@ -105,6 +106,11 @@ impl Control {
         while !self.stop.get() {
             self.stop_asked.notified().await;
         }
+    }
+
+    /// Forgets a wish to connect that came when nothing waited for it: it was about that moment.
+    fn forget_take_back(&self) {
+        self.take_back_asked.notified().now_or_never();
     }
 }
 

@@ -61,6 +61,9 @@ pub(super) struct Server {
     /// How often subscribing is refused.
     pub(super) read_only: Cell<bool>,
     pub(super) on_socket: Cell<OnSocket>,
+    /// What the open event socket sends next.
+    said: RefCell<String>,
+    says: Notify,
     /// Ends each event socket that is open, without a close frame.
     pub(super) cut: Notify,
     pub(super) version: RefCell<String>,
@@ -118,6 +121,12 @@ impl FakeAri {
         }
     }
 
+    /// Sends a frame on the event socket that is open.
+    pub(super) fn say(&self, frame: String) {
+        self.server.said.replace(frame);
+        self.server.says.notify_one();
+    }
+
     pub(super) fn seen(&self, request: &str) -> usize {
         self.server.requests.borrow().iter().filter(|r| r.as_str() == request).count()
     }
@@ -137,6 +146,13 @@ pub(super) fn quick() -> (Ari, &'static str) {
         ..Ari::default()
     };
     (ari, PASSWORD)
+}
+
+/// A channel that waits in the application, as `GET /channels` shows it.
+pub(super) fn waiting(id: &str) -> Value {
+    json!({"id": id, "name": format!("PJSIP/{id}"), "state": "Ring", "creationtime": "2026-11-22T12:55:43.350+0000",
+        "caller": {"name": "", "number": ""}, "connected": {"name": "", "number": ""}, "accountcode": "", "language": "en",
+        "dialplan": {"context": "in", "exten": "1", "priority": 1, "app_name": "Stasis", "app_data": "cc,1"}})
 }
 
 async fn serve(server: Rc<Server>, stream: TcpStream) {
@@ -195,6 +211,7 @@ async fn socket(server: Rc<Server>, stream: TcpStream) {
             },
             // It is there as long as `answers`. Whether the client still takes it is its matter.
             answer = ready.recv() => { let _ = socket.send(Frame::text(answer.unwrap())).await; }
+            () = server.says.notified() => socket.send(Frame::text(server.said.take())).await.unwrap(),
             () = server.cut.notified() => return,
         }
     }
@@ -311,6 +328,8 @@ pub(super) struct Kept {
     pub(super) alive: RefCell<Vec<f64>>,
     pub(super) exited: RefCell<Vec<Exited>>,
     pub(super) full: Cell<bool>,
+    /// It is full only after it was asked whether it has room.
+    pub(super) full_too_late: Cell<bool>,
 }
 
 impl Kept {
@@ -355,7 +374,7 @@ impl Actor for Memory {
 impl Handler<AppendFrames> for Memory {
     type Result = Result<(), JournalFull>;
     fn handle(&mut self, AppendFrames(frames): AppendFrames, _: &mut Self::Context) -> Self::Result {
-        if frames.is_empty() {
+        if frames.is_empty() && self.0.full_too_late.get() {
             return Ok(());
         }
         self.refusal()?;

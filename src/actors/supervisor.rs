@@ -9,6 +9,8 @@
 //! A tree that fails again and again ends the process (`app`), for the system's own supervisor to start it.
 
 mod guard;
+#[cfg(test)]
+mod late_tests;
 mod node;
 mod pulse;
 mod store;
@@ -131,6 +133,10 @@ impl Supervisor {
         ctx.spawn(start.into_actor(self).map(move |unit, supervisor, _| match unit {
             Ok(unit) => {
                 info!(node = %unit.node, "started: journal, registry, commands, connection");
+                if supervisor.stopping {
+                    // The shutdown began without it.
+                    unit.handles().stop();
+                }
                 supervisor.nodes.insert(unit.node.clone(), unit);
             }
             Err(reason) => supervisor.give_up(&format!("node '{name}' can't be started: {reason}")),
@@ -180,6 +186,10 @@ impl Supervisor {
         let fresh = unit.fresh(who, since, ctx.address().recipient());
         ctx.spawn(fresh.into_actor(self).map(move |fresh, supervisor, _| {
             if let Some(unit) = supervisor.nodes.get_mut(&node) {
+                if supervisor.stopping {
+                    // The shutdown stopped the one before.
+                    fresh.stop();
+                }
                 unit.put(fresh);
                 unit.part(who).running();
                 info!(%node, actor = who, "restarted");
@@ -323,8 +333,7 @@ impl Handler<Shutdown> for Supervisor {
                     warn!(node = %unit.node, "not everything was written; the journal keeps it for the next start");
                     written = false;
                 }
-                unit.commands.get().do_send(Stop);
-                unit.registry.do_send(Stop);
+                unit.stop();
             }
             // Whoever started the writer ends it: behind all that read from the database.
             let _ = writer.send(WriterStatus).timeout(STATUS_LIMIT).await;

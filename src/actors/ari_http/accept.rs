@@ -34,6 +34,8 @@ use crate::config::Secret;
 const SUBPROTOCOL: &str = "ari";
 /// Handshakes under way at once; who comes then waits in the kernel's queue.
 const HANDSHAKES: usize = 16;
+/// Of these, the places of one address: silence from there keeps no other address out.
+const PLACES: usize = 8;
 /// Failed tries of one address in [`ATTEMPTS_SPAN`]; one more is not read at all.
 const ATTEMPTS: u32 = 10;
 /// The span over which failed tries are counted.
@@ -66,8 +68,22 @@ pub struct Listener {
     /// SHA-256 of the only `Authorization` that is right: of equal length whatever comes.
     login: Vec<u8>,
     failed: Failed,
-    /// What was said of the last one that was not let in.
-    told: String,
+    told: Told,
+}
+
+/// What was said of the last one that was not let in: one that is set up wrongly tries each second, for days.
+#[derive(Debug, Default)]
+struct Told(String);
+
+impl Told {
+    fn say(&mut self, said: String) {
+        if self.0 == said {
+            debug!("{said}")
+        } else {
+            warn!("{said}")
+        }
+        self.0 = said;
+    }
 }
 
 /// Failed tries by address.
@@ -127,7 +143,7 @@ impl Listener {
             door,
             login,
             failed: Failed::default(),
-            told: String::new(),
+            told: Told::default(),
         })
     }
 
@@ -150,31 +166,36 @@ impl Listener {
     pub async fn accept(&mut self) -> Socket {
         let Self { tcp, tls, door, login, failed, told } = self;
         let mut under_way = FuturesUnordered::new();
+        let mut places: Vec<IpAddr> = Vec::with_capacity(HANDSHAKES);
         loop {
             tokio::select! {
                 Some((who, result)) = under_way.next() => match result {
                     Ok(socket) => return socket,
                     Err(Failure { counts, reason }) => {
                         let ip = SocketAddr::ip(&who);
-                        // One that broke off is no guess: Asterisk itself leaves such while nobody accepts.
+                        if let Some(place) = places.iter().position(|held| *held == ip) {
+                            places.swap_remove(place);
+                        }
+                        // One that broke off or was slow is no guess: Asterisk itself is slow under load.
                         if counts {
                             failed.count(ip);
                         }
-                        let said = format!("a connection from {ip} to the feed's listener came to nothing: {reason}");
-                        // One that is set up wrongly tries each second, for days.
-                        if *told == said { debug!("{said}") } else { warn!("{said}") }
-                        *told = said;
+                        told.say(format!("a connection from {ip} to the feed's listener came to nothing: {reason}"));
                     }
                 },
                 came = tcp.accept(), if under_way.len() < HANDSHAKES => match came {
                     Ok((_, who)) if failed.too_often(who.ip()) => {
                         debug!("a connection from {who} was not read: too many failed tries");
                     }
+                    Ok((_, who)) if places.iter().filter(|held| **held == who.ip()).count() >= PLACES => {
+                        debug!("a connection from {who} was not read: {PLACES} from there are under way");
+                    }
                     Ok((stream, who)) => {
+                        places.push(who.ip());
                         let (tls, door, login) = (tls.as_ref(), &*door, login.as_slice());
                         under_way.push(async move {
                             let result = timeout(door.handshake, Box::pin(handshake(stream, tls, door, login))).await;
-                            (who, result.unwrap_or_else(|_| Err(Failure { counts: true, reason: "it took too long".into() })))
+                            (who, result.unwrap_or_else(|_| Err("it took too long".into())))
                         });
                     }
                     Err(error) => {
@@ -186,11 +207,12 @@ impl Listener {
         }
     }
 
-    /// Closes whatever connects, as long as it is polled: one connection holds the application.
-    pub async fn refuse(&self) -> std::convert::Infallible {
+    /// Closes whatever connects, as long as it is polled, and says `why`. Whoever isn't accepted would give up after a while,
+    /// but stay in the kernel's queue before those that live.
+    pub async fn refuse(&mut self, why: &str) -> std::convert::Infallible {
         loop {
             match self.tcp.accept().await {
-                Ok((_, who)) => warn!("a second connection, from {who}, was refused: the first one lives"),
+                Ok((_, who)) => self.told.say(format!("a connection from {} was refused: {why}", who.ip())),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -200,7 +222,7 @@ impl Listener {
 /// Why somebody did not come in.
 struct Failure {
     reason: String,
-    /// Whether it counts as a try: a wrong login, path or subprotocol, or a place held for nothing.
+    /// Whether it counts as a try: a wrong login, path or subprotocol.
     counts: bool,
 }
 

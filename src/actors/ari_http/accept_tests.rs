@@ -112,13 +112,74 @@ async fn garbage_and_silence_hold_up_nobody() {
 
 #[actix_rt::test]
 async fn a_second_connection_is_closed_while_one_lives() {
-    let (listener, address) = listener(LONG).await;
-    tokio::select! {
-        never = listener.refuse() => match never {},
-        told = timeout(LONG, tries(&address, "/feed/main", Some("backend:right"), Some("ari"))) => {
-            assert_eq!(told.unwrap(), Err(None));
+    let (mut listener, address) = listener(LONG).await;
+    let said = Said::default();
+    let shared = said.clone();
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || shared.clone());
+    let _guard = tracing::subscriber::set_default(log.finish());
+    let outside = async {
+        for _ in 0..3 {
+            let told = tries(&address, "/feed/main", Some("backend:right"), Some("ari")).await;
+            assert_eq!(told, Err(None));
         }
+    };
+    tokio::select! {
+        never = listener.refuse("another one lives") => match never {},
+        done = timeout(LONG, outside) => done.unwrap(),
     }
+    let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(said.matches("was refused: another one lives").count(), 1, "told once, not each second: {said}");
+}
+
+/// What the log says.
+#[derive(Clone, Default)]
+struct Said(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[actix_rt::test]
+async fn slow_handshakes_are_no_failed_logins() {
+    let (mut listener, address) = listener(Duration::from_millis(100)).await;
+    let outside = async {
+        for _ in 0..3 {
+            let mut silent = Vec::new();
+            for _ in 0..5 {
+                silent.push(TcpStream::connect(&address).await.unwrap());
+            }
+            for mut stream in silent {
+                // Closed by the listener.
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        }
+        tries(&address, "/feed/main", Some("backend:right"), Some("ari")).await
+    };
+    let (_socket, told) = timeout(LONG, async { tokio::join!(listener.accept(), outside) }).await.unwrap();
+    assert_eq!(told, Ok(()));
+}
+
+#[actix_rt::test]
+async fn one_address_can_not_take_every_place() {
+    let (mut listener, address) = listener(6 * LONG).await;
+    let outside = async {
+        let mut silent = Vec::new();
+        for _ in 0..20 {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+            silent.push(socket.connect(address.parse().unwrap()).await.unwrap());
+        }
+        tries(&address, "/feed/main", Some("backend:right"), Some("ari")).await
+    };
+    let (_socket, told) = timeout(LONG, async { tokio::join!(listener.accept(), outside) }).await.unwrap();
+    assert_eq!(told, Ok(()));
 }
 
 #[actix_rt::test]

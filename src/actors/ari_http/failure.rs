@@ -1,6 +1,6 @@
 //! What can be wrong on the way to ARI, in sentences that say what to do.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use tokio_tungstenite::tungstenite::Error;
@@ -73,8 +73,10 @@ impl SocketFailure {
     }
 
     pub(super) fn timed_out(http: &AriHttp) -> Self {
+        // A port without TLS may also wait for more than our greeting.
+        let speaks = if http.tls.is_some() { ", whether that port speaks TLS," } else { "" };
         let message = format!(
-            "{} did not answer within {} ms: check the host and port of asterisk.url (ARI_URL) and firewalls",
+            "{} did not answer within {} ms: check the host and port of asterisk.url (ARI_URL){speaks} and firewalls",
             http.root(),
             http.connect_timeout.as_millis()
         );
@@ -105,9 +107,28 @@ fn refused(http: &AriHttp, status: u16) -> String {
     }
 }
 
+/// What came for our TLS greeting was no TLS, or nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NoTls(io::Error);
+
+/// Tells a port without TLS from one whose certificate is not trusted.
+pub(super) fn in_tls_handshake(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let garbled = matches!(inner, Some(rustls::Error::InvalidMessage(_)));
+    let ended = matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset);
+    if garbled || ended { io::Error::new(ErrorKind::InvalidData, NoTls(error)) } else { error }
+}
+
 /// What a connection that could not be made means.
-fn broken(http: &AriHttp, error: &std::io::Error) -> String {
+fn broken(http: &AriHttp, error: &io::Error) -> String {
     let root = &http.root;
+    if error.get_ref().is_some_and(|inner| inner.is::<NoTls>()) {
+        return format!(
+            "{root} seems to speak no TLS ({error}): name Asterisk's TLS port in asterisk.url (ARI_URL) and see tlsenable and \
+             tlsbindaddr in http.conf, or begin the address with http:// (ws://) where no TLS is wanted"
+        );
+    }
     match error.kind() {
         ErrorKind::ConnectionRefused => format!(
             "nothing listens at {root}: is Asterisk running, and does http.conf have enabled = yes and this bindaddr and \

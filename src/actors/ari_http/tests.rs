@@ -80,3 +80,27 @@ fn the_date_header_is_read() {
     assert_eq!(client::date("Sun, 22 Nov 2026 15:33:58 GMT"), Some(1_795_361_638.0));
     assert_eq!(client::date("yesterday"), None);
 }
+
+#[actix_rt::test]
+async fn a_port_without_tls_is_named_as_such() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let answers: [&[u8]; 2] = [b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", b""];
+    for answer in answers {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("wss://{}", listener.local_addr().unwrap());
+        let plain = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_buf(&mut Vec::new()).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+        };
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let ca_file = folder.path().join("ca.pem");
+        std::fs::write(&ca_file, made.cert.pem()).unwrap();
+        let http = AriHttp::new(&Asterisk { ca_file: Some(ca_file), ..asterisk(&url) }, &Ari::default()).unwrap();
+        let (opened, ()) = tokio::join!(http.open_socket(), plain);
+        let message = opened.err().unwrap().message;
+        assert!(message.contains("seems to speak no TLS") && message.contains("tlsbindaddr"), "{message}");
+        assert!(!message.contains("ca_file"), "{message}");
+    }
+}

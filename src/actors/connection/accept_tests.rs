@@ -39,8 +39,13 @@ impl Bench {
 
     /// A feed process that starts; `heard` until then.
     async fn start(&self, heard: Option<f64>) -> Listening {
+        self.start_with(heard, |_, _| ()).await
+    }
+
+    async fn start_with(&self, heard: Option<f64>, adjust: impl FnOnce(&mut config::Ari, &Kept)) -> Listening {
         let (memory, kept) = Memory::start_new();
-        let (ari, password) = quick();
+        let (mut ari, password) = quick();
+        adjust(&mut ari, &kept);
         let door = Door {
             path: "/feed/test".into(),
             username: "test".into(),
@@ -221,4 +226,28 @@ async fn a_close_without_an_answer_or_in_the_backlog_vouches_for_nothing() {
     early.kept.until("a part of the backlog", |kept| kept.count("event") == 1).await;
     early.stops(socket).await;
     assert_eq!(bench.away(), None);
+}
+
+#[actix::test]
+async fn a_connection_that_can_not_be_taken_yet_is_closed_at_once_and_a_later_one_is_taken() {
+    let bench = Bench::new().await;
+    let listening = bench
+        .start_with(None, |ari, kept| {
+            (ari.backoff_min_ms, ari.backoff_max_ms) = (3_600_000, 3_600_000);
+            kept.full.set(true);
+        })
+        .await;
+    let view = || async { listening.connection.send(ConnectionStatus).await.unwrap() };
+    let limit = std::time::Duration::from_secs(10);
+    for _ in 0..3 {
+        let tried = tokio::time::timeout(limit, listening.connects()).await;
+        assert!(tried.expect("Asterisk is left waiting").is_err());
+        assert_eq!(view().await.state, State::BackingOff);
+    }
+    listening.kept.full.set(false);
+    listening.connection.send(TakeBack).await.unwrap();
+    let socket = listening.meets(&[REGISTERED]).await;
+    listening.prepared().await;
+    assert_eq!(view().await.sessions, 1, "no session began with a connection that was given up");
+    listening.stops(socket).await;
 }

@@ -4,19 +4,27 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::actors::ari_http::AriClient;
+use crate::actors::ari_http::{Answer, AriClient};
 use crate::actors::audit::{self, CommandIds};
 use crate::actors::messages::EntryBody;
 use crate::ari::objects::Channel;
+use crate::ari::outcome::Outcome;
 use crate::ari::request::{ChannelAction, ContinueAt, Request};
 use crate::model::NodeId;
+use crate::routing::{self, Step};
 
 /// How long looking for callers who wait, and letting them go on, may take.
 pub(in crate::actors) const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+/// Callers who are let go side by side; a client for that has as many connections.
+pub(in crate::actors) const AT_ONCE: usize = 4;
+/// How long letting one of them go may take: one whose channel hangs in Asterisk must not take the time of all others.
+const ONE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Whether the feed process takes entries. While it doesn't, the control socket stays closed, so that Stasis() fails
 /// and callers go on: nobody could see that they wait.
@@ -112,29 +120,51 @@ pub(in crate::actors) async fn release(
     record: impl Fn(EntryBody),
 ) -> Released {
     let answer = client.ask(&Request::ListChannels).await;
-    let Some(waiting) = answer.outcome.body().and_then(|body| waiting_in(app, body)) else {
+    let Some(Waiting { ids: waiting, unreadable }) = answer.outcome.body().and_then(|body| waiting_in(app, body))
+    else {
         return Released::default();
     };
-    let mut all = true;
-    for channel in &waiting {
-        let request = Request::channel(channel.as_str(), ChannelAction::Continue(ContinueAt::default()));
+    if unreadable > 0 {
+        warn!(%node, "{unreadable} channels could not be read, so callers among them who wait in '{app}' are not seen");
+    }
+    let route = routing::route(&routing::CallFacts::default());
+    let waited = waiting.len();
+    let asks = waiting.into_iter().map(async |channel| {
+        let request = match route.fallback {
+            Step::Continue => Request::channel(channel.as_str(), ChannelAction::Continue(ContinueAt::default())),
+        };
         let id = ids.next();
         record(EntryBody::Command(request.to_command(id.as_str(), "rule:release")));
-        let answer = client.ask(&request).await;
-        all &= answer.outcome.is_final();
+        let answer = tokio::time::timeout(ONE_LIMIT, client.ask(&request)).await;
+        let answer = answer.unwrap_or_else(|_| Answer::without_asterisk(Outcome::TimedOut, ONE_LIMIT));
         info!(%node, channel, "a caller waited in the application while nobody watched it: {}", answer.outcome);
         record(EntryBody::Reply(audit::reply(id, &answer)));
-    }
-    Released { waited: waiting.len(), all }
+        answer.outcome.is_final()
+    });
+    let over: Vec<bool> = futures_util::stream::iter(asks).buffer_unordered(AT_ONCE).collect().await;
+    Released { waited, all: !over.contains(&false) }
 }
 
-/// The ids of the channels that wait in the application, from the body of `GET /channels`; `None` where that is none.
-fn waiting_in(app: &str, body: &[u8]) -> Option<Vec<String>> {
-    let channels: Vec<Channel<'_>> = serde_json::from_slice(body).ok()?;
-    let inside = |channel: &&Channel<'_>| {
-        &*channel.dialplan.app_name == "Stasis" && channel.dialplan.app_data.split(',').next() == Some(app)
-    };
-    Some(channels.iter().filter(inside).map(|channel| channel.id.to_string()).collect())
+/// Who waits in the application.
+#[derive(Debug, PartialEq, Eq)]
+struct Waiting {
+    ids: Vec<String>,
+    /// Channels of which nothing can be told.
+    unreadable: usize,
+}
+
+/// From the body of `GET /channels`; `None` where that is none.
+fn waiting_in(app: &str, body: &[u8]) -> Option<Waiting> {
+    let channels: Vec<&RawValue> = serde_json::from_slice(body).ok()?;
+    let mut waiting = Waiting { ids: Vec::new(), unreadable: 0 };
+    for raw in channels {
+        match serde_json::from_str::<Channel<'_>>(raw.get()) {
+            Ok(channel) if channel.waits_in(app) => waiting.ids.push(channel.id.to_string()),
+            Ok(_) => {}
+            Err(_) => waiting.unreadable += 1,
+        }
+    }
+    Some(waiting)
 }
 
 /// Gives up after [`RELEASE_LIMIT`].
@@ -145,7 +175,7 @@ pub(in crate::actors) async fn within_limit(work: impl Future<Output = Released>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::fake_ari::{FakeAri, quick, until};
+    use crate::actors::fake_ari::{FakeAri, quick, until, waiting};
 
     #[test]
     fn the_control_keeps_what_only_it_hears() {
@@ -169,17 +199,16 @@ mod tests {
             channel("1.2", "Stasis", "other,cc"),
             channel("1.3", "Stasis", "cc")
         ]);
-        assert_eq!(waiting_in("cc", body.to_string().as_bytes()).unwrap(), ["1.0", "1.3"]);
-        assert_eq!((waiting_in("cc", b"[]"), waiting_in("cc", b"nonsense")), (Some(Vec::new()), None));
+        let waiting = waiting_in("cc", body.to_string().as_bytes()).unwrap();
+        assert_eq!((waiting.ids, waiting.unreadable), (vec!["1.0".to_owned(), "1.3".to_owned()], 0));
+        assert_eq!(waiting_in("cc", b"[]"), Some(Waiting { ids: Vec::new(), unreadable: 0 }));
+        assert_eq!(waiting_in("cc", b"nonsense"), None);
     }
 
     #[actix::test]
     async fn a_caller_who_can_not_be_let_go_is_tried_again_until_none_waits() {
         let fake = FakeAri::start(vec![]).await;
-        let waiting = serde_json::json!([{"id": "1.0", "name": "PJSIP/1-0", "state": "Ring",
-            "creationtime": "2026-11-22T12:55:43.350+0000", "caller": {"name": "", "number": ""},
-            "connected": {"name": "", "number": ""}, "accountcode": "", "language": "en",
-            "dialplan": {"context": "in", "exten": "1", "priority": 1, "app_name": "Stasis", "app_data": "cc,1"}}]);
+        let waiting = serde_json::json!([waiting("1.0")]);
         fake.server.channels.replace(Some(waiting));
         fake.server.broken.set(Some(("continue", 500)));
         let (ari, password) = quick();
@@ -200,5 +229,22 @@ mod tests {
         fake.server.broken.set(None);
         tokio::time::timeout(Duration::from_secs(10), releasing).await.expect("it ends").unwrap();
         assert_eq!(kept.borrow().join(" "), "other other done");
+    }
+
+    #[actix::test]
+    async fn one_request_that_hangs_and_one_channel_that_can_not_be_read_hold_up_nobody_else() {
+        let fake = FakeAri::start(vec![]).await;
+        let mut channels = vec![waiting("slow.0"), serde_json::json!({"id": "odd", "name": 7})];
+        channels.extend((1..=20).map(|n| waiting(&format!("1.{n}"))));
+        fake.server.channels.replace(Some(channels.into()));
+        let (ari, password) = quick();
+        let (node, client) = (NodeId::new("test"), fake.http(password, &ari).client(AT_ONCE));
+        let ids = CommandIds::new("t");
+        let released = within_limit(release((&node, &client, "cc"), &ids, |_| {})).await;
+        assert_eq!(released, Released { waited: 21, all: false });
+        for n in 1..=20 {
+            assert_eq!(fake.seen(&format!("POST /ari/channels/1.{n}/continue")), 1, "{n}");
+        }
+        assert_eq!(fake.seen("POST /ari/channels/odd/continue"), 0);
     }
 }

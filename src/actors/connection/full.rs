@@ -3,19 +3,11 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use serde_json::value::RawValue;
-use tracing::info;
-
+use super::control::{release, release_until_none_waits, within_limit};
 use super::life::Life;
-use crate::actors::audit::{self, deliver};
-use crate::actors::messages::{AppendFrames, EntryBody};
-use crate::ari::objects::Channel;
-use crate::ari::request::{ChannelAction, ContinueAt, Request};
-use crate::routing::{self, Step};
+use crate::actors::audit::deliver;
+use crate::actors::messages::AppendFrames;
 
-/// Callers who are sent on at once.
-const AT_ONCE: usize = 4;
 /// How long the last entries may take into the journal.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
@@ -25,52 +17,42 @@ impl Life {
     /// # Errors
     /// Why there is no use in it: with the application registered callers would enter it.
     pub(super) async fn may_connect(&mut self) -> Result<(), String> {
-        if self.stranded {
-            self.stranded = self.send_on().await.is_err();
-        }
         match deliver(&self.journal, AppendFrames(Vec::new())).await {
-            Ok(Err(full)) => Err(full.to_string()),
+            Ok(Err(full)) => {
+                // No snapshot will tell the registry who waits.
+                if self.stranded {
+                    self.let_go().await;
+                    self.forget_refusals().await;
+                }
+                Err(full.to_string())
+            }
             // A journal that is not there: what comes then is refused, and says so.
             Ok(Ok(())) | Err(_) => Ok(()),
         }
     }
 
-    /// The journal refused frames, and perhaps those of callers who entered the application: they stay there until
-    /// somebody sends them on.
-    async fn send_on(&self) -> Result<(), String> {
-        let list = self.client.ask(&Request::ListChannels).await;
-        let body = list.outcome.body().ok_or_else(|| list.outcome.to_string())?;
-        let channels: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let channels = channels.into_iter().filter_map(|raw| serde_json::from_str::<Channel<'_>>(raw.get()).ok());
-        let waiting: Vec<String> = channels
-            .filter(|channel| channel.waits_in(self.http.app()))
-            .map(|channel| channel.id.to_string())
-            .collect();
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        info!(node = %self.node, callers = waiting.len(), "callers whose coming the journal refused are sent on");
-        let route = routing::route(&routing::CallFacts::default());
-        let asks = waiting.into_iter().map(|channel| {
-            let request = match route.fallback {
-                Step::Continue => Request::channel(channel, ChannelAction::Continue(ContinueAt::default())),
-            };
-            self.audited(request)
-        });
-        let final_ones = futures_util::stream::iter(asks).buffer_unordered(AT_ONCE).collect::<Vec<bool>>().await;
-        // The record of it may be refused, too; the gap says already since when nothing is certain.
-        self.outbox.drained(DRAIN_LIMIT).await;
-        self.outbox.take_failure();
-        // Who could not be sent on is looked for before the next connect.
-        if final_ones.contains(&false) { Err("a caller could not be sent on".to_owned()) } else { Ok(()) }
+    /// Nobody holds the application for callers who are in it: they would wait for nobody.
+    pub(super) async fn let_go(&mut self) {
+        let whose = (&self.node, &*self.client, self.http.app());
+        let released = within_limit(release(whose, &self.ids, |entry| self.outbox.entry(entry))).await;
+        // Whoever could not be sent on is looked for again.
+        self.stranded = !released.all;
     }
 
-    /// Whether the outcome is final.
-    async fn audited(&self, request: Request) -> bool {
-        let id = self.ids.next();
-        self.outbox.entry(EntryBody::Command(request.to_command(id.as_str(), super::prepare::WHO)));
-        let answer = self.client.ask(&request).await;
-        self.outbox.entry(EntryBody::Reply(audit::reply(id, &answer)));
-        answer.outcome.is_final()
+    /// The same until it is known that none waits; then never returns.
+    pub(super) async fn let_all_go(&mut self) -> std::convert::Infallible {
+        if self.stranded {
+            let whose = (&self.node, &*self.client, self.http.app());
+            release_until_none_waits(whose, &self.ids, |entry| self.outbox.entry(entry)).await;
+            self.stranded = false;
+        }
+        std::future::pending().await
+    }
+
+    /// With nobody connected only records of [`Self::let_go`] can have been refused. Nothing that was heard is lost with
+    /// them, so they must not end the next session.
+    pub(super) async fn forget_refusals(&self) {
+        self.outbox.drained(DRAIN_LIMIT).await;
+        self.outbox.take_failure();
     }
 }

@@ -10,10 +10,13 @@ use crate::actors::messages::{EntryBody, Frame, FrameBody, wall_clock};
 use crate::ari::entry::Gap;
 
 /// Until when everything was certainly heard. It moves only once Asterisk is known to send everything; frames that come
-/// earlier are held back, so that the gap before them stands before them in the journal, whatever happens meanwhile.
+/// earlier are held back, so that the gap before them stands before them in the journal, whatever happens meanwhile. So
+/// are those that come while a snapshot is made.
 pub(super) struct Hearing {
     pub(super) certain: Cell<f64>,
     pub(super) everything: Cell<bool>,
+    /// Whether a snapshot is made, which shall stand before what comes meanwhile.
+    holding: Cell<bool>,
     held: RefCell<Vec<Frame>>,
     pub(super) held_bytes: Cell<usize>,
     /// Only what the control hears alone is kept.
@@ -31,6 +34,7 @@ impl Hearing {
         Self {
             certain: Cell::new(now),
             everything: Cell::new(false),
+            holding: Cell::new(false),
             held: RefCell::default(),
             held_bytes: Cell::new(0),
             control,
@@ -60,7 +64,7 @@ impl Hearing {
     }
 
     pub(super) fn until(&self, at: f64) {
-        if self.everything.get() && !self.backlog.get() {
+        if self.everything.get() && !self.backlog.get() && !self.holding.get() {
             self.certain.set(at);
         }
     }
@@ -71,7 +75,7 @@ impl Hearing {
         {
             return;
         }
-        if self.everything.get() {
+        if self.everything.get() && !self.holding.get() {
             self.until(frame.at);
             outbox.frame(frame);
         } else {
@@ -92,6 +96,21 @@ impl Hearing {
         self.everything.set(true);
     }
 
+    /// The state of Asterisk has been read: what comes from now on is held back until [`Self::let_on`].
+    pub(super) fn hold(&self) {
+        self.holding.set(true);
+    }
+
+    /// Whatever was held back goes on its way.
+    pub(super) fn let_on(&self, outbox: &Outbox) {
+        self.holding.set(false);
+        self.held_bytes.set(0);
+        for frame in self.held.take() {
+            self.until(frame.at);
+            outbox.frame(frame);
+        }
+    }
+
     /// The same where Asterisk kept everything since `since`: there is no gap, as long as the backlog is read to its end.
     pub(super) fn begin_backlog(&self, outbox: &Outbox, since: f64) {
         self.begin(outbox, None);
@@ -110,7 +129,9 @@ impl Hearing {
                 return None;
             }
             self.begin(outbox, gap.map(|gap| (certain, gap)));
+            return Some(certain);
         }
-        Some(certain)
+        self.let_on(outbox);
+        Some(self.certain.get())
     }
 }

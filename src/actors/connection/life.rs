@@ -1,5 +1,6 @@
 //! The connection's life: connect, listen, wait, again; for years.
 
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::away::Away;
-use super::control::{FeedGate, release, within_limit};
+use super::control::{AT_ONCE, FeedGate};
 use super::outbox::Outbox;
 use super::prepare::{Application, Prepare};
 use super::session::{Ended, Session};
@@ -26,7 +27,7 @@ use crate::config;
 use crate::model::NodeId;
 
 /// REST connections of ours, beside those of the command actor.
-const REST_CONNECTIONS: usize = 5;
+const REST_CONNECTIONS: usize = AT_ONCE + 1;
 /// Why the control socket stays closed.
 pub(super) const NO_FEED: &str = "the feed process takes nothing, so callers are not asked into the application: see \
     whether `callcenter feed` runs (`callcenter feed --status`)";
@@ -46,7 +47,7 @@ pub(super) struct Life {
     pub(super) control: Rc<Control>,
     /// Until when everything was certainly heard and why not since; `None` before the first session ever.
     pub(super) heard: Option<Gap>,
-    /// Whether callers may wait in the application whose entering the journal refused.
+    /// Whether callers may wait in the application of whom nobody knows: since the start, or the end of a session.
     pub(super) stranded: bool,
     pub(super) journal: Recipient<AppendFrames>,
     pub(super) gate: FeedGate,
@@ -85,7 +86,7 @@ impl Life {
             status,
             control,
             heard,
-            stranded: false,
+            stranded: true,
             journal,
             gate,
             accept: accept
@@ -100,8 +101,8 @@ impl Life {
         loop {
             match self.connect_and_listen().await {
                 Ended::Stopped => break,
-                Ended::Replaced => {
-                    if !self.yielded().await {
+                Ended::Replaced { whole } => {
+                    if !self.yielded(whole).await {
                         break;
                     }
                 }
@@ -114,6 +115,10 @@ impl Life {
                     }
                 }
             }
+        }
+        // The commands end with the service. With the socket closed nobody can enter any more.
+        if self.stranded && self.accept.is_none() {
+            self.let_go().await;
         }
         if let Some(since) = self.closed {
             // The journal shall vouch for that moment too.
@@ -164,7 +169,7 @@ impl Life {
     }
 
     /// Waits until the feed process, where one is followed, takes entries; false when told to stop.
-    async fn wait_for_feed(&self) -> bool {
+    async fn wait_for_feed(&mut self) -> bool {
         if self.gate.is_open() {
             return true;
         }
@@ -174,32 +179,37 @@ impl Life {
             status.view.last_error = Some(NO_FEED.to_owned());
         }
         warn!(node = %self.node, "not connected: {NO_FEED}");
-        tokio::select! {
-            () = self.control.stopping() => false,
-            () = self.gate.opened() => true,
+        let (control, gate) = (self.control.clone(), self.gate.clone());
+        let open = tokio::select! {
+            () = control.stopping() => false,
+            () = gate.opened() => true,
+            never = self.let_all_go() => match never {},
+        };
+        if open {
+            self.forget_refusals().await;
         }
-    }
-
-    /// The control, or the service, is over: whoever entered the application in its last moments would wait for nobody.
-    async fn let_go(&self) {
-        let whose = (&self.node, &*self.client, self.http.app());
-        within_limit(release(whose, &self.ids, |entry| self.outbox.entry(entry))).await;
+        open
     }
 
     async fn listen(&mut self, socket: Socket, began: Instant) -> Ended {
         let session = Session::begin(self, socket);
         let prepare = Prepare::new(self, &session, began);
-        let (ended, hearing) = match &self.accept {
+        let (ended, hearing) = match &mut self.accept {
             None => session.run(prepare).await,
             Some(Accepting { listener, .. }) => tokio::select! {
                 ended = session.run(prepare) => ended,
-                never = listener.refuse() => match never {},
+                never = listener.refuse("another one lives") => match never {},
             },
         };
+        // Another client's callers are its own.
+        self.stranded = !matches!(ended, Ended::Replaced { .. });
         if self.gate.is_control() {
             // The feed heard everything: its absence is no gap.
             self.outbox.take_failure();
-            self.let_go().await;
+            if matches!(ended, Ended::Lost { .. }) {
+                self.let_go().await;
+                self.forget_refusals().await;
+            }
             return ended;
         }
         let certain = hearing.end(&self.outbox, self.heard.clone());
@@ -209,12 +219,11 @@ impl Life {
         }
         let refused = self.outbox.take_failure();
         self.status.borrow_mut().view.shed_frames = self.outbox.shed_frames();
-        self.stranded |= refused.is_some();
         let in_order = matches!(ended, Ended::Stopped) && hearing.closed.get() && !hearing.in_backlog();
         self.closed = certain.filter(|_| self.accept.is_some() && in_order && refused.is_none());
         let reason = match &ended {
             Ended::Stopped => "service was not running".to_owned(),
-            Ended::Replaced => "another client took the application".to_owned(),
+            Ended::Replaced { .. } => "another client took the application".to_owned(),
             Ended::Lost { reason, .. } => reason.clone(),
         };
         // After a session that gave nothing, the gap before it goes on.
@@ -223,15 +232,12 @@ impl Life {
             gap.since = gap.since.min(lost);
         }
         self.heard = heard;
-        // The commands end with the service. With the socket closed nobody can enter any more.
-        if matches!(ended, Ended::Stopped) && self.accept.is_none() {
-            self.let_go().await;
-        }
         ended
     }
 
     /// Waits before the next try; false when told to stop.
     async fn wait(&mut self, reason: &str, lasted: Duration) -> bool {
+        self.control.forget_take_back();
         let wait = self.backoff.next_wait();
         let until = Instant::now() + wait;
         let (node, ms) = (&self.node, wait.as_millis());
@@ -254,11 +260,13 @@ impl Life {
             () = self.control.stopping() => false,
             () = self.control.take_back_asked.notified() => true,
             () = tokio::time::sleep_until(until) => true,
+            never = refuse(self.accept.as_mut()) => match never {},
         }
     }
 
     /// Waits until nobody holds the application any more, or until told to take it back; false when told to stop.
-    async fn yielded(&mut self) -> bool {
+    async fn yielded(&mut self, whole: bool) -> bool {
+        self.control.forget_take_back();
         let (node, app) = (&self.node, self.http.app());
         {
             let mut status = self.status.borrow_mut();
@@ -270,7 +278,7 @@ impl Life {
         }
         warn!(%node, "yielded: another client took the application '{app}'; waiting until it is free");
         let pause = Duration::from_millis(self.ari.yield_check_ms);
-        let mut holder = Holder::default();
+        let mut holder = Holder { listened: whole };
         loop {
             let free = tokio::select! {
                 () = self.control.stopping() => return false,
@@ -278,6 +286,8 @@ impl Life {
             };
             if free {
                 info!(%node, "the application '{app}' is free again");
+                // Its callers wait for nobody now.
+                self.stranded = true;
                 return true;
             }
             tokio::select! {
@@ -287,15 +297,24 @@ impl Life {
                     return true;
                 }
                 () = tokio::time::sleep(pause) => {}
+                never = refuse(self.accept.as_mut()) => match never {},
             }
         }
     }
 }
 
+/// Where Asterisk connects to us: it must not be left waiting while we can't take its connection.
+async fn refuse(accept: Option<&mut Accepting>) -> Infallible {
+    match accept {
+        Some(Accepting { listener, .. }) => listener.refuse("no connection can be taken now").await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The client that took our application, as far as `GET /applications/APP` shows it.
-#[derive(Default)]
 struct Holder {
-    /// Whether it was seen subscribed to everything.
+    /// Whether the application was seen subscribed to everything, by us before or since it has it: who takes an application
+    /// takes its subscriptions over.
     listened: bool,
 }
 

@@ -36,6 +36,8 @@ const STATE_TRIES: u32 = 3;
 const VARIABLES_AT_ONCE: usize = 4;
 /// Time for all channel variables; what is missing then stays missing.
 const VARIABLES_LIMIT: Duration = Duration::from_secs(10);
+/// How long what comes meanwhile is held back for the snapshot: callers wait for that.
+const HOLD_LIMIT: Duration = Duration::from_secs(1);
 /// What a channel object doesn't tell: when its call was answered, and which channels belong together.
 const VARIABLES: [&str; 2] = ["CDR(answer,u)", "CHANNEL(linkedid)"];
 /// Every device's state, as `eventSource` names it.
@@ -293,18 +295,30 @@ impl Prepare {
     }
 
     /// Puts Asterisk's present state into the journal; says how many channels and bridges there are.
+    ///
+    /// What comes after the lists stands behind them in the journal. Else a call of the gap that ends while variables are
+    /// read would be known by its last events alone, which don't tell its legs.
     async fn snapshot(&self) -> Result<(usize, usize), String> {
         let (channels, asterisk_at) = self.list(&Request::ListChannels).await?;
+        self.hearing.hold();
         let (bridges, _) = self.list(&Request::ListBridges).await?;
         let ids = |json: &RawValue, what: &str| {
             serde_json::from_str::<Vec<Id>>(json.get()).map_err(|e| format!("GET {what} gave no list: {e}"))
         };
         let channel_ids = ids(&channels, "/channels")?;
         let counts = (channel_ids.len(), ids(&bridges, "/bridges")?.len());
-        let variables = self.variables(channel_ids).await;
+        let mut variables = std::pin::pin!(self.variables(channel_ids));
+        let variables = match tokio::time::timeout(HOLD_LIMIT, &mut variables).await {
+            Ok(variables) => variables,
+            Err(_) => {
+                self.hearing.let_on(&self.outbox);
+                variables.await
+            }
+        };
         let snapshot = to_raw_value(&Snapshot { channels, bridges, variables, asterisk_at })
             .map_err(|e| format!("the snapshot can't be written: {e}"))?;
         self.outbox.entry(EntryBody::Snapshot(snapshot));
+        self.hearing.let_on(&self.outbox);
         Ok(counts)
     }
 

@@ -52,7 +52,10 @@ pub(super) enum Ended {
     /// We were told to stop.
     Stopped,
     /// Another client took the application.
-    Replaced,
+    Replaced {
+        /// Whether the application was subscribed to everything then: it stays so as long as that client is there.
+        whole: bool,
+    },
     /// Anything else; the session had lasted so long.
     Lost {
         /// For people, and for the gap.
@@ -133,8 +136,9 @@ impl Session {
                 Ended::Stopped
             }
             Err(End::Replaced) => {
+                let whole = self.hearing.everything.get() && !self.gate.is_control();
                 self.close().await;
-                Ended::Replaced
+                Ended::Replaced { whole }
             }
             Err(End::OnPurpose(reason)) => {
                 self.quieten().await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::actors::fake_ari::{FakeAri, Kept, Memory, Script, quick, until};
+use crate::actors::fake_ari::{FakeAri, Kept, Memory, Script, quick, until, waiting};
 use crate::actors::messages::wall_clock;
 
 struct Bench {
@@ -225,6 +225,7 @@ async fn a_full_journal_closes_the_socket_on_purpose_and_the_gap_covers_what_it_
     let bench = bench(vec![Script::Serve(frames)], |_, _, _| {}).await;
     // Refuses from the first entry on, so that nothing of the first sessions can be in it.
     bench.kept.full.set(true);
+    bench.kept.full_too_late.set(true);
     let before = wall_clock();
     let view = bench.seen("closed on purpose", |v| v.state == State::BackingOff).await;
     assert!(view.last_error.is_some_and(|e| e.contains("the journal can't take more: its limit is reached")));
@@ -313,13 +314,144 @@ async fn a_frame_of_an_absurd_length_is_on_record_and_each_reconnect_waits_longe
 async fn who_came_in_the_last_moment_is_let_go_when_the_service_stops() {
     let bench = bench(vec![Script::Serve(vec![event(1)])], |_, _, _| {}).await;
     bench.seen("prepared", |v| v.prepared && v.frames == 1).await;
-    let waiting = serde_json::json!([{"id": "7.0", "name": "PJSIP/1-0", "state": "Ring",
-        "creationtime": "2026-11-22T12:55:43.350+0000", "caller": {"name": "", "number": ""},
-        "connected": {"name": "", "number": ""}, "accountcode": "", "language": "en",
-        "dialplan": {"context": "in", "exten": "1", "priority": 1, "app_name": "Stasis", "app_data": "cc,1"}}]);
-    bench.fake.server.channels.replace(Some(waiting));
+    bench.fake.server.channels.replace(Some(serde_json::json!([waiting("7.0")])));
     bench.connection.send(Stop).await.unwrap();
     bench.kept.until("the connection has ended", |k| !k.exited.borrow().is_empty()).await;
     assert_eq!(bench.fake.seen("POST /ari/channels/7.0/continue"), 1);
     assert_eq!(bench.kept.count("command POST /channels/7.0/continue"), 1);
+}
+
+#[actix::test]
+async fn who_waits_is_sent_on_also_when_a_start_finds_the_journal_full() {
+    let bench = bench(vec![], |_, fake, _| {
+        fake.server.channels.replace(Some(serde_json::json!([waiting("7.0")])));
+        fake.server.broken.set(Some(("continue", 503)));
+    })
+    .await;
+    bench.kept.full.set(true);
+    until("it is tried again", || bench.fake.seen("POST /ari/channels/7.0/continue") >= 2).await;
+    bench.fake.server.broken.set(None);
+    let tried = bench.fake.seen("POST /ari/channels/7.0/continue");
+    until("he is sent on", || bench.fake.seen("POST /ari/channels/7.0/continue") > tried).await;
+    assert_eq!(bench.fake.server.sockets.borrow().len(), 0, "no socket while the journal is full");
+    bench.kept.full.set(false);
+    bench.seen("connected", |v| v.prepared && v.sessions == 1).await;
+}
+
+#[actix::test]
+async fn who_waits_is_sent_on_also_while_a_start_waits_for_the_feed() {
+    let (open, feed) = tokio::sync::watch::channel(false);
+    let bench = bench(vec![], |_, fake, setup| {
+        fake.server.channels.replace(Some(serde_json::json!([waiting("7.0")])));
+        setup.gate = FeedGate::control(feed);
+    })
+    .await;
+    // As the feed that is away.
+    bench.kept.full.set(true);
+    until("he is sent on", || bench.fake.seen("POST /ari/channels/7.0/continue") == 1).await;
+    assert_eq!(bench.fake.server.sockets.borrow().len(), 0, "no socket while there is no feed");
+    bench.fake.server.channels.replace(Some(serde_json::json!([])));
+    bench.kept.full.set(false);
+    open.send_replace(true);
+    let view = bench.seen("connected", |v| v.prepared).await;
+    assert_eq!(view.sessions, 1, "what could not be recorded meanwhile ends no session");
+}
+
+#[actix::test]
+async fn the_callers_of_a_client_that_took_the_application_are_left_alone_until_it_has_gone() {
+    let (_feed, open) = tokio::sync::watch::channel(true);
+    let bench = bench(vec![], |_, fake, setup| {
+        fake.server.channels.replace(Some(serde_json::json!([])));
+        setup.gate = FeedGate::control(open);
+    })
+    .await;
+    bench.seen("prepared", |v| v.prepared).await;
+    bench.fake.server.channels.replace(Some(serde_json::json!([waiting("7.0")])));
+    bench.kept.full.set(true);
+    bench.fake.say(replaced());
+    bench.seen("yielded", |v| v.state == State::Yielded).await;
+    let looks = bench.fake.seen("GET /ari/applications/cc");
+    until("two more looks", || bench.fake.seen("GET /ari/applications/cc") >= looks + 2).await;
+    assert_eq!(bench.fake.seen("POST /ari/channels/7.0/continue"), 0, "it is the other client's caller");
+    bench.fake.server.app_held.set(false);
+    until("he is sent on", || bench.fake.seen("POST /ari/channels/7.0/continue") > 0).await;
+    assert_eq!(bench.fake.server.sockets.borrow().len(), 1, "no socket while the journal is full");
+}
+
+#[actix::test]
+async fn a_stop_while_another_client_has_the_application_lets_nobody_go() {
+    let bench = bench(vec![], |_, _, _| {}).await;
+    bench.seen("prepared", |v| v.prepared).await;
+    bench.fake.server.channels.replace(Some(serde_json::json!([waiting("7.0")])));
+    bench.fake.say(replaced());
+    bench.seen("yielded", |v| v.state == State::Yielded).await;
+    bench.connection.send(Stop).await.unwrap();
+    bench.kept.until("the connection has ended", |k| !k.exited.borrow().is_empty()).await;
+    assert_eq!(bench.fake.seen("POST /ari/channels/7.0/continue"), 0);
+}
+
+#[actix::test]
+async fn a_command_to_connect_that_came_too_early_takes_nothing_back_later() {
+    let (open, feed) = tokio::sync::watch::channel(false);
+    let bench = bench(vec![], |_, _, setup| setup.gate = FeedGate::control(feed)).await;
+    bench.seen("waits for the feed", |v| v.state == State::BackingOff).await;
+    bench.connection.send(TakeBack).await.unwrap();
+    open.send_replace(true);
+    bench.seen("prepared", |v| v.prepared).await;
+    bench.fake.say(replaced());
+    bench.seen("yielded", |v| v.state == State::Yielded).await;
+    let looks = bench.fake.seen("GET /ari/applications/cc");
+    until("three more looks", || bench.fake.seen("GET /ari/applications/cc") >= looks + 3).await;
+    assert_eq!(bench.view().await.sessions, 1, "it must not fight");
+    bench.connection.send(TakeBack).await.unwrap();
+    bench.seen("connected again", |v| v.state == State::Connected && v.sessions == 2).await;
+}
+
+#[actix::test]
+async fn a_client_that_took_the_application_and_left_before_the_first_look_is_seen_to_have_gone() {
+    let bench = bench(vec![], |_, _, _| {}).await;
+    bench.seen("prepared", |v| v.prepared).await;
+    // The application is kept by somebody's subscription.
+    bench.fake.server.everything.set(false);
+    bench.fake.say(replaced());
+    bench.seen("connected again", |v| v.sessions == 2 && v.prepared).await;
+}
+
+/// Makes the reading of variables wait for `release`, and says an event meanwhile.
+async fn event_amid_variables() -> Bench {
+    let bench = bench(vec![], |_, fake, _| {
+        fake.server.channels.replace(Some(serde_json::json!([waiting("slow.0")])));
+    })
+    .await;
+    until("both variables are asked for", || {
+        let requests = bench.fake.server.requests.borrow();
+        requests.iter().filter(|r| r.starts_with("GET /ari/channels/slow.0/variable")).count() == 2
+    })
+    .await;
+    bench.fake.say(event(1));
+    bench.seen("the event came", |v| v.frames == 1).await;
+    bench
+}
+
+#[actix::test]
+async fn what_comes_after_the_lists_were_read_stands_behind_the_snapshot() {
+    let bench = event_amid_variables().await;
+    assert_eq!(bench.kept.count("event"), 0, "it is held back");
+    bench.fake.server.release.notify_waiters();
+    bench.kept.until("the event is kept", |k| k.count("event") == 1).await;
+    let lines = bench.kept.lines.borrow().clone();
+    assert_eq!(lines[lines.len() - 2..], ["snapshot".to_owned(), format!("event {}", event(1))]);
+}
+
+#[actix::test]
+async fn what_is_held_back_for_the_snapshot_waits_a_second_at_most_and_is_kept_when_the_session_ends() {
+    let bench = event_amid_variables().await;
+    bench.kept.until("the event is kept", |k| k.count("event") == 1).await;
+    assert_eq!(bench.kept.count("snapshot"), 0, "its variables are not there yet");
+    let bench = event_amid_variables().await;
+    bench.fake.server.cut.notify_waiters();
+    bench.kept.until("the gap follows", |k| k.count("gap") == 1).await;
+    let lines = bench.kept.lines.borrow().clone();
+    let place = |start: &str| lines.iter().position(|l| l.starts_with(start));
+    assert!(place("event").is_some() && place("event") < place("gap"), "{lines:?}");
 }

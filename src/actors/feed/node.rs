@@ -20,7 +20,7 @@ use crate::actors::ari_http::{AriHttp, Door, Listener, server_tls};
 use crate::actors::ari_socket::SocketRest;
 use crate::actors::audit::CommandIds;
 use crate::actors::connection::{
-    Accept, AriConnection, ConnectionSetup, ConnectionStatus, FeedGate, TakeBack, heard_before,
+    Accept, AriConnection, ConnectionSetup, ConnectionStatus, FeedGate, RELEASED_AT_ONCE, TakeBack, heard_before,
 };
 use crate::actors::journal::{
     Appended, Journal, JournalError, JournalHandle, JournalReader, Options, Position, QueryStatus, Recovered, Subscribe,
@@ -357,7 +357,7 @@ impl Beginning {
         let shared = Rc::new(Shared {
             app: self.http.app().to_owned(),
             control: self.setup.asterisk.app.clone(),
-            client: self.http.client(1),
+            client: self.http.client(RELEASED_AT_ONCE),
             ids: CommandIds::new("f"),
             journal,
             connection,

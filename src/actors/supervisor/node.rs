@@ -16,7 +16,7 @@ use crate::actors::db_writer::{Attach, DbWriter, Follow, journal_of};
 use crate::actors::feed::{FollowStatus, FollowedJournal, Watch};
 use crate::actors::journal::{JournalHandle, JournalReader, Position, QueryStatus, Subscribe};
 use crate::actors::link::Link;
-use crate::actors::messages::Exited;
+use crate::actors::messages::{Exited, Stop};
 use crate::actors::registry::{Registry, RegistrySetup, RegistryStatus};
 use crate::ari::entry::Gap;
 use crate::config::{self, Config};
@@ -64,6 +64,17 @@ pub(super) enum Fresh {
     Commands(Addr<AriCommand>),
     /// The arbiter is gone: the program ends.
     None,
+}
+
+impl Fresh {
+    /// Ends it.
+    pub(super) fn stop(&self) {
+        match self {
+            Self::Connection(actor) => actor.do_send(Stop),
+            Self::Commands(actor) => actor.do_send(Stop),
+            Self::None => {}
+        }
+    }
 }
 
 /// Starts all actors of one Asterisk.
@@ -255,6 +266,13 @@ impl NodeUnit {
 }
 
 impl Handles {
+    /// Ends whatever puts something into the journal or works on it.
+    pub(super) fn stop(&self) {
+        self.connection.do_send(Stop);
+        self.commands.get().do_send(Stop);
+        self.registry.do_send(Stop);
+    }
+
     /// Returns when everything in the journal is committed; where a feed process goes on writing it, everything up to now.
     pub(super) async fn drained(&self) {
         let mut target = None;
