@@ -301,20 +301,24 @@ impl Prepare {
     async fn snapshot(&self) -> Result<(usize, usize), String> {
         let (channels, asterisk_at) = self.list(&Request::ListChannels).await?;
         self.hearing.hold();
-        let (bridges, _) = self.list(&Request::ListBridges).await?;
         let ids = |json: &RawValue, what: &str| {
             serde_json::from_str::<Vec<Id>>(json.get()).map_err(|e| format!("GET {what} gave no list: {e}"))
         };
-        let channel_ids = ids(&channels, "/channels")?;
-        let counts = (channel_ids.len(), ids(&bridges, "/bridges")?.len());
-        let mut variables = std::pin::pin!(self.variables(channel_ids));
-        let variables = match tokio::time::timeout(HOLD_LIMIT, &mut variables).await {
-            Ok(variables) => variables,
-            Err(_) => {
-                self.hearing.let_on(&self.outbox);
-                variables.await
+        let (bridges, counts, variables) = {
+            let mut rest = std::pin::pin!(async {
+                let (bridges, _) = self.list(&Request::ListBridges).await?;
+                let channel_ids = ids(&channels, "/channels")?;
+                let counts = (channel_ids.len(), ids(&bridges, "/bridges")?.len());
+                Ok::<_, String>((bridges, counts, self.variables(channel_ids).await))
+            });
+            match tokio::time::timeout(HOLD_LIMIT, &mut rest).await {
+                Ok(rest) => rest,
+                Err(_) => {
+                    self.hearing.let_on(&self.outbox);
+                    rest.await
+                }
             }
-        };
+        }?;
         let snapshot = to_raw_value(&Snapshot { channels, bridges, variables, asterisk_at })
             .map_err(|e| format!("the snapshot can't be written: {e}"))?;
         self.outbox.entry(EntryBody::Snapshot(snapshot));
