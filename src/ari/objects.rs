@@ -146,6 +146,17 @@ pub struct Channel<'a> {
     pub channelvars: Option<&'a RawValue>,
 }
 
+/// Which channel it is, and nothing of its state.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ChannelIdentity<'a> {
+    /// See [`Channel::id`].
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    /// See [`Channel::creationtime`]: an id can be used again.
+    #[serde(borrow)]
+    pub creationtime: Text<'a>,
+}
+
 impl Channel<'_> {
     /// Whether it waits in this Stasis application, by its place in the dialplan: a channel that an earlier client left
     /// there is marked in no other way.

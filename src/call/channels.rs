@@ -7,7 +7,7 @@ use super::graph::{Graph, Node, tomb};
 use super::input::{ChannelState, Input, Opening};
 use super::key::{ChanKey, ChanKind, local_base, second_of};
 use super::links::Links;
-use crate::ari::objects::Channel;
+use crate::ari::objects::{Channel, ChannelIdentity};
 use crate::model::Timestamp;
 
 /// Masquerades that one channel is followed through: a bound, far above what a dialplan makes.
@@ -66,13 +66,26 @@ impl Graph {
         self.input(key, ts, Input::Exten { rank, exten, context });
     }
 
-    /// What every event's channel object tells: the earliest moment counts.
-    fn observe(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp) {
+    /// A sign of life of a channel that is known. One that isn't is opened by the next event that tells more of it.
+    pub(super) fn hear_of(&mut self, channel: &ChannelIdentity<'_>, ts: Timestamp) -> Option<ChanKey> {
+        let created: Timestamp = channel.creationtime.parse().ok()?;
+        let key = self.ids.get(&*channel.id).copied().filter(|key| self.is_same(*key, created, ts))?;
+        self.lives(key, ts)?;
+        Some(key)
+    }
+
+    fn lives(&mut self, key: ChanKey, ts: Timestamp) -> Option<&mut Node> {
         let epoch = self.epoch;
-        let Some(node) = self.nodes.get_mut(&key) else { return };
+        let node = self.nodes.get_mut(&key)?;
         node.epoch = epoch;
         node.unsure = None;
         node.last = node.last.max(ts);
+        Some(node)
+    }
+
+    /// What every event's channel object tells: the earliest moment counts.
+    fn observe(&mut self, key: ChanKey, channel: &Channel<'_>, ts: Timestamp) {
+        let Some(node) = self.lives(key, ts) else { return };
         let earlier = |slot: &mut Option<Timestamp>| {
             let news = slot.is_none_or(|was| ts < was);
             if news {

@@ -236,7 +236,7 @@ impl Graph {
             Event::ChannelTalkingStarted(e) => self.see(&e.channel, ts, position),
             Event::ChannelTalkingFinished(e) => self.see(&e.channel, ts, position),
             Event::ChannelToneDetected(e) => self.see(&e.channel, ts, position),
-            Event::ChannelVarset(e) => self.see(e.channel.as_ref()?, ts, position),
+            Event::ChannelVarset(e) => self.hear_of(e.channel.as_ref()?, ts),
             Event::CallBroadcast(e) => self.see(&e.channel, ts, position),
             Event::CallClaimed(e) => self.see(&e.channel, ts, position),
             Event::ApplicationMoveFailed(e) => self.see(&e.channel, ts, position),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ari::objects::{Bridge, Channel, Endpoint, Text};
+use crate::ari::objects::{Bridge, Channel, ChannelIdentity, Endpoint, Text};
 
 /// A bridge was made.
 #[derive(Clone, Debug, Deserialize)]
@@ -248,7 +248,8 @@ pub struct ChannelHangupRequest<'a> {
     pub channel: Channel<'a>,
 }
 
-/// A variable was set.
+/// A variable was set. Where these are not filtered they are most of what Asterisk sends, and each carries its channel's whole
+/// state, of which every change is told by an event of its own; so the state is passed over.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ChannelVarset<'a> {
     /// Name.
@@ -257,9 +258,9 @@ pub struct ChannelVarset<'a> {
     /// Value.
     #[serde(borrow, default)]
     pub value: Text<'a>,
-    /// The channel.
+    /// The channel; none for a global variable.
     #[serde(borrow, default)]
-    pub channel: Option<Channel<'a>>,
+    pub channel: Option<ChannelIdentity<'a>>,
 }
 
 /// The channel put its peer on hold.

@@ -165,3 +165,26 @@ fn a_caller_who_left_a_conference_long_ago_still_counts_in_the_others_rows() {
     assert!(expected.0 > 2_000 && expected.1 == Some(crate::model::AnsweredKind::Person), "{expected:?}");
     assert_eq!(talk(&stretched), expected);
 }
+
+/// `ari.event_filter` keeps them away by default.
+#[test]
+fn variables_are_in_their_channels_chain_and_change_nothing_else() {
+    let is_variable = |line: &str| {
+        let line: Line<'_> = serde_json::from_str(line).unwrap();
+        line.event.is_some_and(|event| &*decode(event.get()).unwrap().kind == "ChannelVarset")
+    };
+    // The time of the last event is another, of course.
+    let timeless = |(mut calls, mut legs): Rows| {
+        calls.values_mut().for_each(|row| row.updated_at = Timestamp::default());
+        legs.values_mut().for_each(|row| row.updated_at = Timestamp::default());
+        (calls, legs)
+    };
+    for name in short() {
+        let all = lines(&name);
+        let (variables, others): (Vec<&String>, Vec<&String>) = all.iter().partition(|line| is_variable(line));
+        assert_eq!(timeless(rows(&all, 3)), timeless(rows(&others, 3)), "{name}");
+        assert!(play(&variables, 3).calls().is_empty(), "{name}: none of them opens a call");
+    }
+    let logged = play(&lines("answered"), 3).log;
+    assert!(logged.iter().any(|(_, event)| event.contains("ChannelVarset")), "{logged:?}");
+}
