@@ -11,13 +11,14 @@ use diesel::prelude::*;
 use super::calls::{self, CallRow, Merge};
 use super::changes::{self, NewChange};
 use super::commands::{self, NewCommand, ReplyRow};
-use super::endpoints::{self, EndpointRow};
-use super::events::{self, NewEvent};
-use super::gaps::{self, GapRow};
+use super::endpoints::EndpointRow;
+use super::events::NewEvent;
+use super::gaps::GapRow;
 use super::heads::{self, LegHead};
-use super::legs::{self, LegRow};
+use super::insert;
+use super::legs::LegRow;
 use super::positions::{self, Position};
-use super::recordings::{self, RecordingRow};
+use super::recordings::RecordingRow;
 use super::transaction::immediate;
 
 /// Everything that one transaction writes.
@@ -150,7 +151,7 @@ fn standing(conn: &mut SqliteConnection, part: &Part<'_>) -> Result<Standing, Wr
 
 fn write_part(conn: &mut SqliteConnection, part: &Part<'_>, given: i64, done: &mut Committed) -> QueryResult<()> {
     let mut highest = given;
-    events::insert(conn, &part.events)?;
+    insert::insert(conn, &part.events)?;
     if let Some(last) = part.events.iter().map(|event| event.seq).max() {
         highest = highest.max(last);
         done.last_event_seq = done.last_event_seq.max(Some(last));
@@ -161,19 +162,19 @@ fn write_part(conn: &mut SqliteConnection, part: &Part<'_>, given: i64, done: &m
         done.changes = Some(first..=*numbers.end());
     }
     match &part.advance {
-        Some(advance) => positions::upsert(conn, &advance.to, highest),
+        Some(advance) => insert::insert(conn, &[advance.to.with(highest)]),
         None => Ok(()),
     }
 }
 
 fn write_rows(conn: &mut SqliteConnection, part: &Part<'_>) -> QueryResult<()> {
-    part.calls.iter().try_for_each(|row| calls::upsert(conn, row))?;
-    part.legs.iter().try_for_each(|row| legs::upsert(conn, row))?;
+    insert::insert(conn, &part.calls)?;
+    insert::insert(conn, &part.legs)?;
     part.heads.iter().try_for_each(|head| heads::advance(conn, head))?;
-    part.recordings.iter().try_for_each(|row| recordings::upsert(conn, row))?;
+    insert::insert(conn, &part.recordings)?;
     part.merges.iter().try_for_each(|merge| calls::merge(conn, merge))?;
-    part.endpoints.iter().try_for_each(|row| endpoints::upsert(conn, row))?;
-    part.gaps.iter().try_for_each(|gap| gaps::insert(conn, gap))?;
-    part.commands.iter().try_for_each(|command| commands::insert(conn, command))?;
+    insert::insert(conn, &part.endpoints)?;
+    insert::insert(conn, &part.gaps)?;
+    insert::insert(conn, &part.commands)?;
     part.replies.iter().try_for_each(|reply| commands::reply(conn, reply))
 }

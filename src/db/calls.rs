@@ -2,13 +2,13 @@
 
 use diesel::prelude::*;
 
+use super::insert::row;
 use super::schema::{calls, legs, recordings};
-use super::upsert::{Upsert, names};
 use crate::model::{AnsweredKind, CallUid, Direction, EndedBy, NodeId, Status, Timestamp};
 
 /// A call as the fold knows it.
-#[derive(Clone, Debug, PartialEq, Insertable, Queryable, Selectable)]
-#[diesel(table_name = calls, treat_none_as_default_value = false, check_for_backend(diesel::sqlite::Sqlite))]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = calls, check_for_backend(diesel::sqlite::Sqlite))]
 pub struct CallRow {
     /// Its identity for ever.
     pub uid: CallUid,
@@ -124,14 +124,19 @@ pub struct StoredCall {
     pub row: CallRow,
 }
 
-/// Writes a call: a new row, or all of the row with its `uid` but `id`, `created_at`.
-pub(super) fn upsert(conn: &mut SqliteConnection, row: &CallRow) -> QueryResult<()> {
-    let anew = names!(calls:
+// A new row, or all of the row with its `uid` but `id`, `created_at`.
+row! {
+    CallRow => calls {
+        uid, node, status, direction, trunk, did, caller_number, caller_name, dialed_number, callee_number, callee_name,
+        answered_kind, started_at, answered_at, ended_at, wait_ms, ring_ms, talk_ms, hold_ms, ended_by, cause, sip_status,
+        incomplete, created_at, updated_at, caller_e164, dialed_e164, callee_e164, protocol_id, legs, reconciled,
+    }
+    unique { uid }
+    anew {
         node, status, direction, trunk, did, caller_number, caller_name, dialed_number, callee_number, callee_name,
         answered_kind, started_at, answered_at, ended_at, wait_ms, ring_ms, talk_ms, hold_ms, ended_by, cause,
         sip_status, incomplete, updated_at, caller_e164, dialed_e164, callee_e164, protocol_id, legs, reconciled,
-    );
-    Upsert { insert: diesel::insert_into(calls::table).values(row), key: names!(calls: uid), anew }.write(conn)
+    }
 }
 
 /// Two rows that turned out to be one call: the younger goes, what belonged to it moves.

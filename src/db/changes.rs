@@ -6,12 +6,12 @@ use std::ops::RangeInclusive;
 
 use diesel::prelude::*;
 
+use super::insert::{self, row};
 use super::schema::changes;
 use crate::model::{CallUid, NodeId, Timestamp};
 
 /// A change to be written.
-#[derive(Clone, Debug, PartialEq, Insertable)]
-#[diesel(table_name = changes, treat_none_as_default_value = false, check_for_backend(diesel::sqlite::Sqlite))]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewChange {
     /// The Asterisk server.
     pub node: NodeId,
@@ -24,6 +24,8 @@ pub struct NewChange {
     /// The rest, as JSON.
     pub body: String,
 }
+
+row! { NewChange => changes { node, at, kind, call_uid, body } unique {} anew {} }
 
 /// A change as it stands in the database.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
@@ -54,9 +56,7 @@ pub(super) fn insert(conn: &mut SqliteConnection, all: &[NewChange]) -> QueryRes
     let Some(others) = i64::try_from(all.len()).ok().and_then(|count| count.checked_sub(1)).filter(|&n| n >= 0) else {
         return Ok(None);
     };
-    for change in all {
-        diesel::insert_into(changes::table).values(change).execute(conn)?;
-    }
+    insert::insert(conn, all)?;
     let last: i64 = diesel::select(last_insert_rowid()).get_result(conn)?;
     Ok(Some(last - others..=last))
 }

@@ -2,13 +2,12 @@
 
 use diesel::prelude::*;
 
+use super::insert::row;
 use super::schema::commands;
-use super::upsert::{Upsert, names};
 use crate::model::{NodeId, Timestamp};
 
 /// A request of ours, before its answer. `node` and `id` are its identity.
-#[derive(Clone, Debug, PartialEq, Insertable)]
-#[diesel(table_name = commands, treat_none_as_default_value = false, check_for_backend(diesel::sqlite::Sqlite))]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewCommand {
     /// The Asterisk server.
     pub node: NodeId,
@@ -77,11 +76,8 @@ pub struct StoredCommand {
     pub ms: Option<f64>,
 }
 
-/// Writes a command; one that is there already stays as it is, its reply included.
-pub(super) fn insert(conn: &mut SqliteConnection, command: &NewCommand) -> QueryResult<()> {
-    let key = names!(commands: node, id);
-    Upsert { insert: diesel::insert_into(commands::table).values(command), key, anew: &[] }.write(conn)
-}
+// One that is there already stays as it is, its reply included.
+row! { NewCommand => commands { node, id, at, who, method, path, body, about } unique { node, id } anew {} }
 
 /// Adds the answer to its command. The reply to a command that retention took already changes nothing.
 pub(super) fn reply(conn: &mut SqliteConnection, reply: &ReplyRow) -> QueryResult<()> {

@@ -2,12 +2,12 @@
 
 use diesel::prelude::*;
 
+use super::insert::row;
 use super::schema::endpoints;
-use super::upsert::{Upsert, names};
 use crate::model::{NodeId, Timestamp};
 
 /// An endpoint's state. `node`, `tech` and `resource` are its identity.
-#[derive(Clone, Debug, PartialEq, Insertable, Queryable, Selectable)]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
 #[diesel(table_name = endpoints, check_for_backend(diesel::sqlite::Sqlite))]
 pub struct EndpointRow {
     /// The Asterisk server.
@@ -22,9 +22,9 @@ pub struct EndpointRow {
     pub updated_at: Timestamp,
 }
 
-/// Writes an endpoint's state over the one before. The last one written stands, whatever its time, since
-/// Asterisk's clock may be set back.
-pub(super) fn upsert(conn: &mut SqliteConnection, row: &EndpointRow) -> QueryResult<()> {
-    let (key, anew) = (names!(endpoints: node, tech, resource), names!(endpoints: state, updated_at));
-    Upsert { insert: diesel::insert_into(endpoints::table).values(row), key, anew }.write(conn)
+// Written over the one before. The last one written stands, whatever its time, since Asterisk's clock may be set back.
+row! {
+    EndpointRow => endpoints { node, tech, resource, state, updated_at }
+    unique { node, tech, resource }
+    anew { state, updated_at }
 }

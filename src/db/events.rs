@@ -5,12 +5,9 @@
 //! ([`super::read::call_events`]).
 
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::sqlite::Sqlite;
 
+use super::insert::row;
 use super::schema::{events, positions};
-use super::upsert::names;
 use crate::model::Timestamp;
 
 /// An event to be written, borrowed from the text that it came in: this is the hot path.
@@ -57,64 +54,8 @@ pub struct StoredEvent {
     pub body: String,
 }
 
-/// Events of one statement: what a statement costs beside its rows is then a small part.
-const AT_ONCE: usize = 16;
-
-/// Writes events in their order.
-pub(super) fn insert(conn: &mut SqliteConnection, events: &[NewEvent<'_>]) -> QueryResult<()> {
-    let (full, rest) = events.as_chunks::<AT_ONCE>();
-    for rows in full {
-        Insert(rows).execute(conn)?;
-    }
-    for event in rest {
-        Insert(std::array::from_ref(event)).execute(conn)?;
-    }
-    Ok(())
-}
-
-/// An insert of so many events, prepared once a connection. Diesel's own one of several rows is prepared anew each time, and its
-/// one of a single row takes several times as long to walk: it visits each column on its own.
-#[derive(Debug)]
-struct Insert<'r, 'e, const ROWS: usize>(&'r [NewEvent<'e>; ROWS]);
-
-impl<const ROWS: usize> QueryId for Insert<'_, '_, ROWS> {
-    type QueryId = Insert<'static, 'static, ROWS>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl<const ROWS: usize> RunQueryDsl<SqliteConnection> for Insert<'_, '_, ROWS> {}
-
-impl<const ROWS: usize> QueryFragment<Sqlite> for Insert<'_, '_, ROWS> {
-    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let columns = names!(events: seq, node, at, kind, channel_id, bridge_id, prev_seq, body);
-        // FAIL: a row that is refused leaves those before it, for the transaction to take back. By default SQLite would keep a
-        // copy of each page for that.
-        pass.push_sql("INSERT OR FAIL INTO `events` ");
-        for (index, column) in columns.iter().enumerate() {
-            pass.push_sql(if index == 0 { "(" } else { ", " });
-            pass.push_identifier(column)?;
-        }
-        for (index, row) in self.0.iter().enumerate() {
-            pass.push_sql(if index == 0 { ") VALUES (" } else { "), (" });
-            pass.push_bind_param::<BigInt, _>(&row.seq)?;
-            pass.push_sql(", ");
-            pass.push_bind_param::<Text, _>(row.node)?;
-            pass.push_sql(", ");
-            pass.push_bind_param::<Text, _>(&row.at)?;
-            pass.push_sql(", ");
-            pass.push_bind_param::<Text, _>(row.kind)?;
-            pass.push_sql(", ");
-            pass.push_bind_param::<Nullable<Text>, _>(&row.channel_id)?;
-            pass.push_sql(", ");
-            pass.push_bind_param::<Nullable<Text>, _>(&row.bridge_id)?;
-            pass.push_sql(", ");
-            pass.push_bind_param::<Nullable<BigInt>, _>(&row.prev_seq)?;
-            pass.push_sql(", ");
-            pass.push_bind_param::<Text, _>(row.body)?;
-        }
-        pass.push_sql(")");
-        Ok(())
-    }
+row! {
+    <'e> NewEvent => events { seq, node, at, kind, channel_id, bridge_id, prev_seq, body } unique {} anew {}
 }
 
 /// The number for the next event. No number is given twice, also when the log was emptied: each position

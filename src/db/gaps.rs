@@ -2,13 +2,13 @@
 
 use diesel::prelude::*;
 
+use super::insert::row;
 use super::schema::gaps;
-use super::upsert::{Upsert, names};
 use crate::model::{NodeId, Timestamp};
 
 /// A gap. `node`, `stream` and `position` are its identity.
-#[derive(Clone, Debug, PartialEq, Insertable, Queryable, Selectable)]
-#[diesel(table_name = gaps, treat_none_as_default_value = false, check_for_backend(diesel::sqlite::Sqlite))]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = gaps, check_for_backend(diesel::sqlite::Sqlite))]
 pub struct GapRow {
     /// The Asterisk server.
     pub node: NodeId,
@@ -39,10 +39,11 @@ pub struct StoredGap {
     pub row: GapRow,
 }
 
-/// Writes a gap; one that is there already stays as it is.
-pub(super) fn insert(conn: &mut SqliteConnection, gap: &GapRow) -> QueryResult<()> {
-    let key = names!(gaps: node, stream, position);
-    Upsert { insert: diesel::insert_into(gaps::table).values(gap), key, anew: &[] }.write(conn)
+// One that is there already stays as it is.
+row! {
+    GapRow => gaps { node, stream, position, since, until, reason, calls_touched, sample }
+    unique { node, stream, position }
+    anew {}
 }
 
 /// The gaps whose numbers are above `id`, in order, at most `limit`.

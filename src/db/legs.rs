@@ -2,13 +2,13 @@
 
 use diesel::prelude::*;
 
+use super::insert::row;
 use super::schema::legs;
-use super::upsert::{Upsert, names};
 use crate::model::{CallUid, NodeId, Timestamp};
 
 /// A leg as its actor knows it. `node`, `channel_id`, `channel_created_at` and `stay` are its identity.
-#[derive(Clone, Debug, PartialEq, Insertable, Queryable, Selectable)]
-#[diesel(table_name = legs, treat_none_as_default_value = false, check_for_backend(diesel::sqlite::Sqlite))]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = legs, check_for_backend(diesel::sqlite::Sqlite))]
 pub struct LegRow {
     /// The call that it belongs to.
     pub call_uid: CallUid,
@@ -124,12 +124,16 @@ pub struct StoredLeg {
     pub row: LegRow,
 }
 
-/// Writes a leg: a new row, or all of the row with its identity but `id`.
-pub(super) fn upsert(conn: &mut SqliteConnection, row: &LegRow) -> QueryResult<()> {
-    let key = names!(legs: node, channel_id, channel_created_at, stay);
-    let anew = names!(legs:
+// A new row, or all of the row with its identity but `id`.
+row! {
+    LegRow => legs {
+        call_uid, node, channel_id, channel_created_at, stay, channel_name, role, endpoint, number, name, number_e164,
+        dialed_by, started_at, ringing_at, answered_at, ended_at, hold_ms, cause, sip_status, protocol_id,
+        last_event_seq, updated_at,
+    }
+    unique { node, channel_id, channel_created_at, stay }
+    anew {
         call_uid, channel_name, role, endpoint, number, name, number_e164, dialed_by, started_at, ringing_at,
         answered_at, ended_at, hold_ms, cause, sip_status, protocol_id, last_event_seq, updated_at,
-    );
-    Upsert { insert: diesel::insert_into(legs::table).values(row), key, anew }.write(conn)
+    }
 }

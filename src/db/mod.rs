@@ -16,6 +16,7 @@ pub mod endpoints;
 pub mod events;
 pub mod gaps;
 pub mod heads;
+mod insert;
 pub mod legs;
 pub mod look;
 pub mod open;
@@ -30,7 +31,6 @@ pub mod space;
 mod transaction;
 pub mod trouble;
 pub mod unfinished;
-mod upsert;
 mod values;
 
 #[cfg(test)]

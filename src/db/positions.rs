@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
+use super::insert::row;
 use super::schema::positions;
-use super::upsert::{Upsert, names};
 use crate::model::{NodeId, Timestamp};
 
 /// How far a stream is. `node` and `stream` are its identity.
@@ -45,17 +45,26 @@ pub(super) fn committed(conn: &mut SqliteConnection, node: &NodeId, stream: &str
         .optional()
 }
 
-/// Writes a position, with the highest number given to an event so far.
-pub(super) fn upsert(conn: &mut SqliteConnection, row: &Position, event_seq: i64) -> QueryResult<()> {
-    let values = (
-        positions::node.eq(&row.node),
-        positions::stream.eq(&row.stream),
-        positions::position.eq(row.position),
-        positions::oldest_open.eq(row.oldest_open),
-        positions::event_seq.eq(event_seq),
-        positions::updated_at.eq(row.updated_at),
-    );
-    let key = names!(positions: node, stream);
-    let anew = names!(positions: position, oldest_open, event_seq, updated_at);
-    Upsert { insert: diesel::insert_into(positions::table).values(values), key, anew }.write(conn)
+/// A position with the highest number that its stream gave to an event so far.
+pub(super) struct NewPosition<'p> {
+    node: &'p NodeId,
+    stream: &'p str,
+    position: i64,
+    oldest_open: i64,
+    event_seq: i64,
+    updated_at: Timestamp,
+}
+
+row! {
+    <'p> NewPosition => positions { node, stream, position, oldest_open, event_seq, updated_at }
+    unique { node, stream }
+    anew { position, oldest_open, event_seq, updated_at }
+}
+
+impl Position {
+    /// As it is written.
+    pub(super) fn with(&self, event_seq: i64) -> NewPosition<'_> {
+        let Self { node, stream, position, oldest_open, updated_at } = self;
+        NewPosition { node, stream, position: *position, oldest_open: *oldest_open, event_seq, updated_at: *updated_at }
+    }
 }

@@ -8,9 +8,10 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_migrations::MigrationHarness;
 
-use super::calls::{self, CallRow};
+use super::calls::CallRow;
 use super::changes::{self, NewChange};
-use super::legs::{self, LegRow};
+use super::insert;
+use super::legs::LegRow;
 use super::look::{Found, look, uri};
 use super::open::{MIGRATIONS, OpenError, open_write};
 use super::schema;
@@ -118,8 +119,8 @@ pub fn add(conn: &mut SqliteConnection, missed: &[Missed]) -> QueryResult<usize>
                 if is_known(conn, &one.call.node, channels)? {
                     continue;
                 }
-                calls::upsert(conn, &one.call)?;
-                one.legs.iter().try_for_each(|leg| legs::upsert(conn, leg))?;
+                insert::insert(conn, std::slice::from_ref(&one.call))?;
+                insert::insert(conn, &one.legs)?;
                 changes::insert(conn, std::slice::from_ref(&one.change))?;
                 added += 1;
             }

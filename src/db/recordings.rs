@@ -2,13 +2,13 @@
 
 use diesel::prelude::*;
 
+use super::insert::row;
 use super::schema::recordings;
-use super::upsert::{Upsert, names};
 use crate::model::{CallUid, NodeId, Timestamp};
 
 /// A recording. `node`, `name` and `started_at` are its identity: Asterisk can use a name again.
-#[derive(Clone, Debug, PartialEq, Insertable, Queryable, Selectable)]
-#[diesel(table_name = recordings, treat_none_as_default_value = false, check_for_backend(diesel::sqlite::Sqlite))]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = recordings, check_for_backend(diesel::sqlite::Sqlite))]
 pub struct RecordingRow {
     /// The Asterisk server.
     pub node: NodeId,
@@ -41,11 +41,11 @@ pub struct StoredRecording {
     pub row: RecordingRow,
 }
 
-/// Writes a recording: a new row, or all of the row with its identity but `id`.
-pub(super) fn upsert(conn: &mut SqliteConnection, row: &RecordingRow) -> QueryResult<()> {
-    let key = names!(recordings: node, name, started_at);
-    let anew = names!(recordings: target, format, state, duration_s, call_uid, ended_at);
-    Upsert { insert: diesel::insert_into(recordings::table).values(row), key, anew }.write(conn)
+// A new row, or all of the row with its identity but `id`.
+row! {
+    RecordingRow => recordings { node, name, target, format, state, duration_s, call_uid, started_at, ended_at }
+    unique { node, name, started_at }
+    anew { target, format, state, duration_s, call_uid, ended_at }
 }
 
 /// The latest recording of this name that had begun at `at`, or `None`. An event without a remembered beginning
