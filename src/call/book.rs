@@ -120,7 +120,8 @@ struct Written {
 #[derive(Debug)]
 pub struct Book {
     node: Box<str>,
-    pub(super) chans: FxHashMap<ChanKey, ChanFacts>,
+    // Boxed, as the nodes of the graph: a table has room for up to twice its entries, and these are large.
+    pub(super) chans: FxHashMap<ChanKey, Box<ChanFacts>>,
     pub(super) bridges: FxHashMap<Arc<str>, Vec<ChanKey>>,
     pub(super) calls: FxHashMap<ChanKey, Call>,
     dirty: FxHashSet<ChanKey>,
@@ -184,7 +185,7 @@ impl Book {
     pub fn take_heads(&mut self) -> Vec<ChainHead> {
         let mut heads = std::mem::take(&mut self.parted);
         let grown = self.grown.drain().filter_map(|key| self.chans.get(&key));
-        heads.extend(grown.filter_map(head));
+        heads.extend(grown.filter_map(|chan| head(chan)));
         heads
     }
 
@@ -202,7 +203,7 @@ impl Book {
     pub fn add(&mut self, key: ChanKey, at: Timestamp, fact: Fact) {
         match fact {
             Fact::Opened(opening) => {
-                self.chans.entry(key).or_insert_with(|| ChanFacts::new(&opening));
+                self.chans.entry(key).or_insert_with(|| Box::new(ChanFacts::new(&opening)));
             }
             Fact::Forgotten => self.forgotten.push(key),
             Fact::Stays(stays) => self.stays(key, at, stays),

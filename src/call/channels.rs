@@ -224,7 +224,7 @@ impl Graph {
             unsure: None,
             stays: Box::default(),
         };
-        self.nodes.insert(key, node);
+        self.nodes.insert(key, Box::new(node));
         if kind.is_local() {
             self.pair(key, kind, local_base(name), created);
         }

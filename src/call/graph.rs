@@ -94,7 +94,8 @@ pub struct Graph {
     pub(super) app: Box<str>,
     pub(super) limits: GraphLimits,
     pub(super) next: u64,
-    pub(super) nodes: FxHashMap<ChanKey, Node>,
+    // Boxed: a table has room for up to twice its entries, and these are large.
+    pub(super) nodes: FxHashMap<ChanKey, Box<Node>>,
     pub(super) ids: FxHashMap<Arc<str>, ChanKey>,
     pub(super) locals: FxHashMap<Box<str>, ChanKey>,
     pub(super) bridges: Bridges,

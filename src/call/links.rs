@@ -118,7 +118,7 @@ impl Graph {
             node.links.local = Some(base.into());
         }
         let fits = |n: &Node| n.kind != kind && n.created.since(created).abs() <= 1_000;
-        if let Some(other) = other.filter(|o| self.nodes.get(o).is_some_and(fits)) {
+        if let Some(other) = other.filter(|o| self.nodes.get(o).is_some_and(|n| fits(n))) {
             let at = created;
             self.out.facts.push((key, at, Fact::Pair(other)));
             self.out.facts.push((other, at, Fact::Pair(key)));

@@ -164,7 +164,7 @@ impl Book {
 fn sums(
     call: ChanKey,
     members: &[ChanKey],
-    chans: &FxHashMap<ChanKey, ChanFacts>,
+    chans: &FxHashMap<ChanKey, Box<ChanFacts>>,
     talk: Talk,
     until: Timestamp,
 ) -> Settled {

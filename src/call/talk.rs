@@ -10,7 +10,7 @@ use crate::model::Timestamp;
 
 /// The channels and bridges that a sweep may look at.
 pub(super) struct View<'a> {
-    pub(super) chans: &'a FxHashMap<ChanKey, ChanFacts>,
+    pub(super) chans: &'a FxHashMap<ChanKey, Box<ChanFacts>>,
     pub(super) bridges: &'a FxHashMap<Arc<str>, Vec<ChanKey>>,
 }
 
@@ -167,7 +167,7 @@ impl View<'_> {
         }
         let person = |c: &ChanFacts| c.kind == ChanKind::Real && c.up.is_some_and(|up| up <= at);
         let mut people: Vec<(usize, ChanKey)> = (0..active.len())
-            .filter(|i| self.chans.get(&active[*i].key).is_some_and(person))
+            .filter(|i| self.chans.get(&active[*i].key).is_some_and(|c| person(c)))
             .map(|i| (sets.of(i), active[i].key))
             .collect();
         people.sort_unstable();
