@@ -2,10 +2,13 @@
 //!
 //! A checkpoint copies pages and waits for the disk twice. Done by the writer it is an eighth of its work and the longest of
 //! its waits; a thread of its own does it while the writer goes on (SQLite lets a PASSIVE checkpoint run beside a
-//! writer). The log begins anew only when all of it is folded in, which a busy writer may never leave it time for:
-//! then the writer's own checkpoint, at 48 MiB, finds little left to do.
+//! writer). The log begins anew only when all of it is folded in, which a busy writer may never leave it time for: beyond
+//! 48 MiB this thread stands back, since two can't checkpoint at once, and the writer does it after its next commit. That
+//! finds little left to do, and nothing is added meanwhile. (Without standing back the log grew to 2 GB on a slow disk.)
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,9 +19,10 @@ use diesel::sql_types::Integer;
 use tracing::warn;
 
 use super::look::{Refusal, uri};
+use super::open::CHECKPOINT_PAGES;
 
 /// Bytes of events after which it is worth a checkpoint.
-const EACH_BYTES: usize = 4 * 1024 * 1024;
+const EACH_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long the last checkpoint of a run waits for readers: the whole stop has 5 s.
 const LAST_WAIT: Duration = Duration::from_millis(300);
@@ -30,6 +34,8 @@ pub struct Checkpointer {
     ask: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     written: usize,
+    /// The log is so long that the writer shall checkpoint.
+    long: Arc<AtomicBool>,
 }
 
 /// Why there is no such thread. The writer checkpoints by itself then.
@@ -54,8 +60,11 @@ impl Checkpointer {
     pub fn start(path: &Path) -> Result<Self, CheckpointError> {
         let connection = SqliteConnection::establish(&uri(path, "mode=rw")?)?;
         let (ask, asked) = sync_channel(1);
-        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(connection, &asked))?;
-        Ok(Self { ask: Some(ask), thread: Some(thread), written: 0 })
+        let long = Arc::new(AtomicBool::new(false));
+        let told = long.clone();
+        let work = move || run(connection, &asked, &told);
+        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(work)?;
+        Ok(Self { ask: Some(ask), thread: Some(thread), written: 0, long })
     }
 
     /// Tells that so many bytes of events were committed.
@@ -63,6 +72,10 @@ impl Checkpointer {
         self.written += bytes;
         if self.written >= EACH_BYTES {
             self.written = 0;
+            // For one turn the writer is alone with it.
+            if self.long.swap(false, Ordering::Relaxed) {
+                return;
+            }
             // Full: one is waiting for its turn already.
             let _ = self.ask.as_ref().map(|ask| ask.try_send(()));
         }
@@ -77,16 +90,21 @@ impl Drop for Checkpointer {
     }
 }
 
-/// A checkpoint's answer.
+/// A checkpoint's answer (<https://sqlite.org/pragma.html#pragma_wal_checkpoint>).
 #[derive(QueryableByName)]
 struct Answer {
     /// 1 when somebody was in the way.
     #[diesel(sql_type = Integer)]
     busy: i32,
+    /// Pages in the log.
+    #[diesel(sql_type = Integer)]
+    log: i32,
+    /// How many of them are folded in.
+    #[diesel(sql_type = Integer)]
+    checkpointed: i32,
 }
 
 /// Folds the whole log in and empties it; false when a reader that is still at an older state keeps some of it.
-/// (<https://sqlite.org/pragma.html#pragma_wal_checkpoint>)
 ///
 /// # Errors
 /// When the database can't be read or written.
@@ -96,13 +114,24 @@ pub fn whole(connection: &mut SqliteConnection) -> QueryResult<bool> {
     Ok(answer.busy == 0)
 }
 
-fn run(mut connection: SqliteConnection, asked: &Receiver<()>) {
+fn run(mut connection: SqliteConnection, asked: &Receiver<()>, long: &AtomicBool) {
     let mut failed = false;
     while asked.recv().is_ok() {
-        let done = connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE)");
-        if let (Err(error), false) = (&done, failed) {
-            warn!(%error, "a checkpoint failed; the writer does it by itself when the write-ahead log has grown");
+        let done: QueryResult<Answer> = diesel::sql_query("PRAGMA wal_checkpoint(PASSIVE)").get_result(&mut connection);
+        match done {
+            Ok(Answer { log, checkpointed, .. }) => {
+                failed = false;
+                if log > CHECKPOINT_PAGES.cast_signed() && checkpointed < log {
+                    long.store(true, Ordering::Relaxed);
+                    // What was asked meanwhile is the writer's now.
+                    let _ = asked.try_recv();
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut failed, true) {
+                    warn!(%error, "a checkpoint failed; the writer does it by itself when the write-ahead log has grown");
+                }
+            }
         }
-        failed = done.is_err();
     }
 }

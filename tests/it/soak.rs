@@ -2,6 +2,7 @@
 //! call is wrong or left open at the end.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 
 use callcenter::sim::load::{LoadPlan, LoadReport, Pace, serve};
@@ -60,11 +61,22 @@ fn sender(plan: &Plan) -> (u16, Receiver<LoadReport>) {
 struct Tenth {
     memory_mib: f64,
     database_mib: f64,
+    /// Of the write-ahead log: the most since it last began anew.
+    log_mib: f64,
 }
 
+/// The write-ahead log is folded in from 48 MiB on; what is written while that goes on comes on top.
+const LOG_MIB: f64 = 160.0;
+
 fn tenth(service: &Service) -> Tenth {
-    let database = std::fs::metadata(service.database()).unwrap().len() as f64 / 1_048_576.0;
-    Tenth { memory_mib: service.resident_mib(), database_mib: database }
+    let mib = |path: &Path| std::fs::metadata(path).unwrap().len() as f64 / 1_048_576.0;
+    let mut log = service.database().as_os_str().to_owned();
+    log.push("-wal");
+    Tenth {
+        memory_mib: service.resident_mib(),
+        database_mib: mib(&service.database()),
+        log_mib: mib(Path::new(&log)),
+    }
 }
 
 /// A configuration that keeps events for a day; each `part` differs a little, so that retention begins anew when it is
@@ -132,6 +144,8 @@ fn calls_without_end_leave_memory_as_it_was_and_nothing_open() {
     let settled = tenths[plan.settled - 1];
     let most = tenths[plan.settled..].iter().map(|tenth| tenth.memory_mib).fold(0.0, f64::max);
     assert!(most <= settled.memory_mib * plan.memory, "memory grew: {tenths:?}");
+    let longest = tenths.iter().map(|tenth| tenth.log_mib).fold(0.0, f64::max);
+    assert!(longest <= LOG_MIB, "the write-ahead log grew: {tenths:?}");
     // What retention takes at first is used again, so only what follows can grow in a line.
     let grew = |from: usize, to: usize| tenths[to].database_mib - tenths[from].database_mib;
     assert!(grew(6, 9) <= 1.25 * grew(3, 6), "the database grew faster than the calls: {tenths:?}");
