@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::prelude::*;
-use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::ari::entry::{Command, Reply};
 use crate::call::{ChanKey, Fact};
@@ -41,6 +41,8 @@ pub struct RawEvent {
     pub bridge_id: Option<Word>,
     /// Where its JSON stands in the batch's text.
     pub body: Range<usize>,
+    /// Its JSON without needless whitespace, where there is some.
+    pub compact: Option<Box<str>>,
 }
 
 /// A word out of an event: where it stands in the batch's text, or a copy where it stands there escaped.
@@ -54,7 +56,7 @@ pub enum Word {
 
 impl Word {
     /// The word `word`, which may be borrowed from `text`.
-    pub fn of(word: &str, text: &[u8]) -> Self {
+    pub fn of(word: &str, text: &str) -> Self {
         let place = (word.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
         match place.map(|start| start..start + word.len()).filter(|range| range.end <= text.len()) {
             Some(range) => Self::At(range),
@@ -63,9 +65,9 @@ impl Word {
     }
 
     /// The word, given the text that it was made with.
-    pub fn read<'a>(&'a self, text: &'a [u8]) -> &'a str {
+    pub fn read<'a>(&'a self, text: &'a str) -> &'a str {
         match self {
-            Self::At(range) => text.get(range.clone()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default(),
+            Self::At(range) => text.get(range.clone()).unwrap_or_default(),
             Self::Copy(word) => word,
         }
     }
@@ -146,8 +148,8 @@ pub struct WriteBatch {
     pub rebuilds: bool,
     /// The receipt time of its last entry, this machine's clock; for the lag.
     pub received: Timestamp,
-    /// The text of its entries.
-    pub text: Bytes,
+    /// The text of its entries, as long as the stretch itself.
+    pub text: ByteString,
     /// Events for the raw log, in order.
     pub events: Vec<RawEvent>,
     /// Facts of the graph, then those of the legs.

@@ -309,9 +309,7 @@ impl Registry {
             let (since, until) = self.lost_span(rebuilds);
             entries.lost(&mut self.graph, chunk.start.offset(), since, until, skipped.reason.as_str());
         }
-        for (position, line) in chunk.lines() {
-            entries.line(&mut self.graph, position.offset(), line);
-        }
+        entries.read(&mut self.graph, chunk.start.offset());
         if rebuilds && skipped.is_none() {
             // They are in the database; what retention took of them stays gone.
             entries.forget_gaps();

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::de::value::{BorrowedStrDeserializer, CowStrDeserializer, MapAccessDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
@@ -31,11 +33,13 @@ pub(super) struct Whole<'a, B> {
     pub(super) body: B,
 }
 
+/// What stands before an event's type. The search for it, prepared once.
+static KIND: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"type\":\""));
+
 /// The type that an event's text seems to have: its first `"type":"..."`. It may be a field further in; who uses this
 /// compares it with the head's.
 pub(super) fn likely_kind(text: &str) -> Option<&str> {
-    const MARK: &str = "\"type\":\"";
-    let start = memchr::memmem::find(text.as_bytes(), MARK.as_bytes())? + MARK.len();
+    let start = KIND.find(text.as_bytes())? + KIND.needle().len();
     let rest = text.get(start..)?;
     rest.get(..memchr::memchr(b'"', rest.as_bytes())?)
 }

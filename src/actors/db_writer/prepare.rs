@@ -3,7 +3,6 @@
 //! Preparing adds the batches' facts to the books and folds them, once; a prepared transaction can be written
 //! as often as it takes.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -16,7 +15,6 @@ use crate::actors::batch::{AuditEntry, RecordingState, Stream, WriteBatch};
 use crate::call::{CallChange, CallRow, ChanKind, Fact, Folded, LineRules};
 use crate::db;
 use crate::db::batch::{Advance, Batch, Part, WriteError};
-use crate::db::compact::compact_body;
 use crate::db::events::NewEvent;
 use crate::db::heads::LegHead;
 use crate::db::recordings::RecordingRow;
@@ -98,9 +96,7 @@ impl Prepared {
         }
         // The rows are lent to the batch, not copied: a full transaction has thousands of them.
         let rows: Vec<Part<'static>> = self.preps.iter_mut().map(|p| std::mem::take(&mut p.part)).collect();
-        let texts: Vec<Vec<Cow<'_, str>>> = self.preps.iter().map(Prep::texts).collect();
-        let mut parts: Vec<Part<'_>> =
-            self.preps.iter().zip(&texts).zip(rows).map(|((p, t), rows)| p.part(t, rows)).collect();
+        let mut parts: Vec<Part<'_>> = self.preps.iter().zip(rows).map(|(p, rows)| p.part(rows)).collect();
         parts.push(Part { heads: std::mem::take(&mut self.heads), ..Part::default() });
         let mut batch = Batch { parts };
         let written = db::batch::write(connection, &batch).map(drop);
@@ -112,19 +108,12 @@ impl Prepared {
 }
 
 impl Prep {
-    fn texts(&self) -> Vec<Cow<'_, str>> {
-        let text = |range: &std::ops::Range<usize>| {
-            self.batch.text.get(range.clone()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or("{}")
-        };
-        self.batch.events.iter().take(self.seqs.len()).map(|e| compact_body(text(&e.body))).collect()
-    }
-
-    fn part<'a>(&'a self, texts: &'a [Cow<'a, str>], rows: Part<'static>) -> Part<'a> {
+    fn part(&self, rows: Part<'static>) -> Part<'_> {
         if self.batch.rebuilds {
             return rows;
         }
         let node = self.batch.stream.node.as_str();
-        let events = self.batch.events.iter().zip(&self.seqs).zip(texts).map(|((event, (seq, prev)), body)| NewEvent {
+        let events = self.batch.events.iter().zip(&self.seqs).map(|(event, (seq, prev))| NewEvent {
             seq: *seq,
             node,
             at: event.at,
@@ -132,7 +121,7 @@ impl Prep {
             channel_id: event.channel_id.as_ref().map(|id| id.read(&self.batch.text)),
             bridge_id: event.bridge_id.as_ref().map(|id| id.read(&self.batch.text)),
             prev_seq: *prev,
-            body,
+            body: event.compact.as_deref().or_else(|| self.batch.text.get(event.body.clone())).unwrap_or("{}"),
         });
         // A batch without entries (an actor failed) leads to rows, but no further.
         let advances = self.batch.end > self.from;

@@ -25,6 +25,7 @@ fn batch(node: &str, number: u64, from: u64, end: u64) -> WriteBatch {
         channel_id: Some(Word::Copy(format!("at {}", from + n * 10).into())),
         bridge_id: None,
         body: (n as usize * 10 + 2)..(n as usize * 10 + 4),
+        compact: None,
     };
     WriteBatch {
         stream: stream(node),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use rustc_hash::FxHashMap;
 use tracing::{error, warn};
 
@@ -12,11 +13,15 @@ use crate::ari::entry::{Gap, Line, Snapshot, sample};
 use crate::ari::event::{Event, Frame, decode};
 use crate::ari::objects::LiveRecording;
 use crate::call::{ChanKey, Fact, Graph};
+use crate::db::compact::compact_body;
 use crate::model::Timestamp;
 
 /// What one stretch of the journal holds.
 pub(super) struct Entries {
-    text: Bytes,
+    /// Its text; what is none has question marks in its place, byte for byte.
+    text: ByteString,
+    /// The stretch itself, where not all of it is text.
+    damaged: Option<Bytes>,
     received: Timestamp,
     events: Vec<RawEvent>,
     facts: Vec<(ChanKey, Timestamp, Fact)>,
@@ -31,9 +36,15 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub(super) fn new(text: Bytes) -> Self {
+    pub(super) fn new(bytes: Bytes) -> Self {
+        // Looked at once here, it is known to be text wherever it goes.
+        let (text, damaged) = match ByteString::try_from(bytes.clone()) {
+            Ok(text) => (text, None),
+            Err(_) => (patched(&bytes), Some(bytes)),
+        };
         Self {
             text,
+            damaged,
             received: Timestamp::from_millis(0),
             events: Vec::new(),
             facts: Vec::new(),
@@ -70,24 +81,38 @@ impl Entries {
         }
     }
 
-    /// Takes one line that stands at `position`.
-    pub(super) fn line(&mut self, graph: &mut Graph, position: u64, line: &[u8]) {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            return;
+    /// Takes all its lines; it begins at `start`.
+    pub(super) fn read(&mut self, graph: &mut Graph, start: u64) {
+        let (text, damaged) = (self.text.clone(), self.damaged.take());
+        let mut at = 0;
+        while let Some(length) = memchr::memchr(b'\n', &text.as_bytes()[at..]) {
+            let (line, position) = (&text[at..at + length], start + at as u64);
+            let bytes = damaged.as_ref().map(|bytes| &bytes[at..at + length]);
+            match bytes.filter(|bytes| std::str::from_utf8(bytes).is_err()) {
+                Some(bytes) => self.bad(self.received, position, "a line of the journal is no UTF-8", bytes),
+                None => self.line(graph, position, line),
+            }
+            at += length + 1;
         }
-        let Ok(text) = std::str::from_utf8(line) else {
-            return self.bad(self.received, position, "a line of the journal is no UTF-8", line);
-        };
-        if let Some((at, event)) = event_of(text) {
+    }
+
+    /// Takes one line, part of its text, that stands at `position`.
+    fn line(&mut self, graph: &mut Graph, position: u64, line: &str) {
+        if let Some((at, event)) = event_of(line) {
             self.received = at;
             return self.event(graph, position, at, event);
         }
-        match serde_json::from_str::<Line<'_>>(text) {
+        if line.bytes().all(|byte| byte.is_ascii_whitespace()) {
+            return;
+        }
+        match serde_json::from_str::<Line<'_>>(line) {
             Ok(parsed) => {
                 self.received = parsed.at();
-                self.entry(graph, position, &parsed, line);
+                self.entry(graph, position, &parsed, line.as_bytes());
             }
-            Err(error) => self.bad(self.received, position, &format!("a line that is no entry: {error}"), line),
+            Err(error) => {
+                self.bad(self.received, position, &format!("a line that is no entry: {error}"), line.as_bytes());
+            }
         }
     }
 
@@ -186,6 +211,10 @@ impl Entries {
             channel_id: channel.map(|id| Word::of(id, &self.text)),
             bridge_id: bridge.map(|id| Word::of(id, &self.text)),
             body: start..start + json.len(),
+            compact: match compact_body(json) {
+                Cow::Borrowed(whole) if whole.len() == json.len() => None,
+                compact => Some(compact.into()),
+            },
         });
     }
 
@@ -222,6 +251,16 @@ impl Entries {
             chan: graph.recorded(&recording.target_uri),
         });
     }
+}
+
+/// The text of bytes that are not all text: what is none is replaced, byte for byte.
+fn patched(bytes: &[u8]) -> ByteString {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    text.into()
 }
 
 /// Time and JSON of an event line in the form in which the journal itself writes it; other lines are read by serde.
@@ -262,24 +301,44 @@ mod tests {
             "about": "1.1", "who": "rule:x"});
         let reply = serde_json::json!({"id": "c-1", "status": 204, "outcome": "done", "ms": 1.0});
         let mut graph = Graph::new("a", GraphLimits::default());
-        let mut entries = Entries::new(Bytes::new());
-        let first = [
+        let lines = [
             serde_json::json!({"at": 1.0, "snapshot": {"channels": [channel], "bridges": []}}),
             serde_json::json!({"at": 2.0, "command": command}),
             serde_json::json!({"at": 3.0, "reply": reply}),
-        ];
-        for (position, line) in (0..).zip(&first) {
-            entries.line(&mut graph, position, line.to_string().as_bytes());
-        }
-        // The text of an event must lie in the batch's text.
-        let event = serde_json::json!({"at": 4.0, "event": created(&channel)}).to_string();
-        entries.line(&mut graph, 3, event.as_bytes());
-        let good = Bytes::from(serde_json::json!({"at": 5.0, "event": created(&whole_channel)}).to_string());
-        entries.text = good.clone();
-        entries.line(&mut graph, 4, &good);
+            serde_json::json!({"at": 4.0, "event": created(&channel)}),
+            serde_json::json!({"at": 5.0, "event": created(&whole_channel)}),
+        ]
+        .map(|line| line.to_string() + "\n");
+        let mut entries = Entries::new(lines.concat().into());
+        entries.read(&mut graph, 0);
+        let fourth = lines[..3].iter().map(|line| line.len() as u64).sum();
         assert_eq!((entries.panics, entries.bad_frames, graph.live()), (2, 2, 1));
-        assert_eq!(entries.gaps.iter().map(|g| g.position).collect::<Vec<_>>(), [0, 3]);
+        assert_eq!(entries.gaps.iter().map(|g| g.position).collect::<Vec<_>>(), [0, fourth]);
         assert!(entries.gaps.iter().all(|g| g.reason.contains("graph failed") && g.sample.is_some()));
         assert_eq!((entries.audit.len(), entries.events.len()), (2, 1), "what was asked stays on record");
+    }
+    #[test]
+    fn a_line_that_is_no_text_becomes_a_gap_and_those_beside_it_keep_their_places() {
+        let event = |id: &str| format!("{{\"at\": 1.0, \"event\": {{\"type\":\"New{id}\",\"application\":\"ä\"}}}}\n");
+        let bytes = [event("One").as_bytes(), b"\xff{\xc3}\n", event("Two").as_bytes()].concat();
+        let mut entries = Entries::new(bytes.clone().into());
+        entries.read(&mut Graph::new("a", GraphLimits::default()), 100);
+        let position = 100 + event("One").len() as u64;
+        assert_eq!(entries.gaps.iter().map(|gap| gap.position).collect::<Vec<_>>(), [position]);
+        assert_eq!(entries.gaps[0].sample.as_deref(), Some("\u{fffd}{\u{fffd}}"));
+        let bodies: Vec<_> = entries.events.iter().map(|event| str::from_utf8(&bytes[event.body.clone()])).collect();
+        let body = |id: &str| format!("{{\"type\":\"New{id}\",\"application\":\"ä\"}}");
+        assert_eq!(bodies, [Ok(body("One").as_str()), Ok(&body("Two"))]);
+        assert_eq!(entries.text.len(), bytes.len());
+    }
+
+    #[test]
+    fn needless_whitespace_is_taken_out_and_the_place_stays() {
+        let line = "{\"at\": 1.0, \"event\": {  \"type\": \"New\", \"application\": \"a\" }}\n";
+        let mut entries = Entries::new(line.into());
+        entries.read(&mut Graph::new("a", GraphLimits::default()), 0);
+        let event = &entries.events[0];
+        assert_eq!(event.compact.as_deref(), Some("{\"type\":\"New\",\"application\":\"a\"}"));
+        assert!(line[event.body.clone()].starts_with("{  \"type\""));
     }
 }
