@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::boot::{Mark, SPARE_BYTES};
 use super::{JournalError, JournalWriter, Position, Recovered, Room, SyncJob, encode};
 use crate::actors::messages::{Alive, AppendEntry, AppendFrames, EntryBody, Exited, JournalFull, Stop};
 use crate::ari::entry::Gap;
@@ -104,6 +105,8 @@ pub struct JournalStatus {
 pub struct Journal {
     options: Options,
     writer: JournalWriter,
+    /// `None` where it could not be set.
+    mark: Option<Mark>,
     /// Lines on their way to the disk; empty between messages.
     lines: Vec<u8>,
     appended_entries: u64,
@@ -138,11 +141,24 @@ impl Journal {
             let (node, bytes) = (&options.node, recovered.torn_bytes);
             tracing::warn!(%node, bytes, "the journal ended in the middle of a line; that is cut off");
         }
-        writer.start_at(options.start_at)?;
+        let (mark, down) = match Mark::set(&options.dir) {
+            Ok((mark, down)) => (Some(mark), down),
+            Err(error) => {
+                tracing::warn!(node = %options.node, %error, "a power failure beside this journal would go unnoticed");
+                (None, false)
+            }
+        };
+        let mut start_at = options.start_at;
+        if down && writer.end() > Position::START {
+            tracing::warn!(node = %options.node, "the machine went down with the journal open: its end may be lost");
+            start_at = start_at.max(writer.end().plus(SPARE_BYTES));
+        }
+        writer.start_at(start_at)?;
         recovered.end = writer.end();
         let journal = Self {
             options,
             writer,
+            mark,
             lines: Vec::new(),
             appended_entries: 0,
             bad_frames: 0,
@@ -321,8 +337,12 @@ impl Actor for Journal {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         let panicked = std::thread::panicking();
-        if !panicked && let Err(error) = self.writer.sync() {
-            self.note(&error);
+        if !panicked {
+            let closed = self.writer.sync().and_then(|()| {
+                let clear = self.mark.as_ref().map_or(Ok(()), Mark::clear);
+                clear.map_err(JournalError::io("close", self.writer.dir()))
+            });
+            closed.unwrap_or_else(|error| self.note(&error));
         }
         // Before the parent hears of it: the next one must be able to take the lock.
         self.writer.release();

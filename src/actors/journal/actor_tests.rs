@@ -373,6 +373,34 @@ async fn a_panic_is_told_to_the_parent_and_another_journal_can_be_opened() {
 }
 
 #[actix::test]
+async fn after_a_power_failure_no_position_is_used_a_second_time() {
+    let mut bench = Bench::new(small(10_000));
+    bench.frames(&[(1.0, "{}")]).await.unwrap();
+    let end = bench.status().await.end;
+    let options = |bench: &Bench| Options {
+        node: NodeId::new("main"),
+        dir: bench.dir.path().to_owned(),
+        config: small(10_000),
+        max_frame_bytes: 1_000,
+        start_at: Position::START,
+        parent: None,
+    };
+    let mark = bench.dir.path().join("boot");
+    assert!(mark.exists());
+    bench.journal.send(Stop).await.unwrap();
+    assert_eq!(bench.exited().await, ("journal", false));
+    assert!(!mark.exists(), "it was closed in good order");
+    assert_eq!(Journal::open(options(&bench)).unwrap().1.end, end);
+    // That one is gone without being closed, and the machine is in another run of its own.
+    std::fs::write(&mark, "another run").unwrap();
+    let (_journal, recovered) = Journal::open(options(&bench)).unwrap();
+    assert_eq!(recovered.end, end.plus(boot::SPARE_BYTES));
+    let mut reader = JournalReader::open(bench.dir.path(), end).unwrap();
+    let chunk = reader.read(1_000).unwrap().unwrap();
+    assert_eq!(chunk.skipped, Some(Skipped { bytes: boot::SPARE_BYTES, reason: SkipReason::Missing }));
+}
+
+#[actix::test]
 async fn what_was_appended_is_synced_soon() {
     let bench = Bench::new(config::Journal { sync_interval_ms: 1, ..small(10_000) });
     bench.frames(&[(1.0, "{}")]).await.unwrap();

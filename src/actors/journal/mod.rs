@@ -13,6 +13,7 @@
 //! - A range that a reader can't be given (a line over the limit, a file that is gone) is named in [`Chunk::skipped`].
 
 mod actor;
+mod boot;
 mod encode;
 mod handle;
 mod reader;
