@@ -53,7 +53,7 @@ pub(super) const RANGES: &[Range] = &[
     range("http.port", 0, 65_535, "a port; 0 takes a free one"),
     range("calls.tombstone_s", 1, 3_600, "seconds"),
     range("calls.read_bytes", 4_096, 64 * 1024 * 1024, "bytes"),
-    range("calls.max_batches", 1, 64, "batches"),
+    range("calls.max_batches", 1, 256, "batches"),
     range("watchdog.stuck_after_s", 5, 3_600, "seconds"),
     range("alarms.remind_h", 0, 720, "hours; 0 sends no reminders"),
     range("alarms.burst_ms", 0, 300_000, "milliseconds"),

@@ -346,7 +346,7 @@ pub struct Calls {
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { tombstone_s: 60, read_bytes: 256 * 1024, max_batches: 48 }
+        Self { tombstone_s: 60, read_bytes: 256 * 1024, max_batches: 96 }
     }
 }
 

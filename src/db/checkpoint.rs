@@ -22,7 +22,7 @@ use super::look::{Refusal, uri};
 use super::open::CHECKPOINT_PAGES;
 
 /// Bytes of events after which it is worth a checkpoint.
-const EACH_BYTES: usize = 16 * 1024 * 1024;
+const EACH_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long the last checkpoint of a run waits for readers: the whole stop has 5 s.
 const LAST_WAIT: Duration = Duration::from_millis(300);

@@ -72,11 +72,7 @@ fn tenth(service: &Service) -> Tenth {
     let mib = |path: &Path| std::fs::metadata(path).unwrap().len() as f64 / 1_048_576.0;
     let mut log = service.database().as_os_str().to_owned();
     log.push("-wal");
-    Tenth {
-        memory_mib: service.resident_mib(),
-        database_mib: mib(&service.database()),
-        log_mib: mib(Path::new(&log)),
-    }
+    Tenth { memory_mib: service.resident_mib(), database_mib: mib(&service.database()), log_mib: mib(Path::new(&log)) }
 }
 
 /// A configuration that keeps events for a day; each `part` differs a little, so that retention begins anew when it is
