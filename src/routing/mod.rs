@@ -4,6 +4,10 @@
 //! enters the application, and that no rule wants, goes on in the dialplan at once, so that the usual dialplan
 //! (`Stasis(callcenter-app,${EXTEN})`, then `Dial(...)`) works as its owner expects.
 
+pub mod node;
+pub mod read;
+pub mod step;
+
 /// What a rule may look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFacts<'a> {
