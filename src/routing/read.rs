@@ -1,6 +1,9 @@
 //! From written values to typed ones: every mistake is kept with its path and place, none ends the reading.
 
+mod table;
 mod values;
+
+pub use table::Table;
 
 use std::fmt;
 use std::ops::Range;

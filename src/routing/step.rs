@@ -13,7 +13,6 @@
 pub mod choice;
 pub mod media;
 pub mod outcome;
-mod parameters;
 pub mod pattern;
 pub mod period;
 pub mod template;

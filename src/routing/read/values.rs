@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{Read, Reader};
+use super::{Read, Reader, unknown};
+use crate::model::Direction;
 use crate::routing::node::{Node, Value};
 
 impl Read for bool {
@@ -43,6 +44,22 @@ impl Read for i64 {
 
     fn schema() -> serde_json::Value {
         json!({ "type": "integer" })
+    }
+}
+
+/// By the words of the database.
+impl Read for Direction {
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let Value::Text(text) = &node.value else { return reader.expected(node, "a direction") };
+        let known = Self::ALL.iter().find(|direction| direction.as_str() == text);
+        known.copied().or_else(|| {
+            let words: Vec<&str> = Self::ALL.iter().map(|direction| direction.as_str()).collect();
+            reader.wrong(node, unknown("direction", text, &words))
+        })
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({ "enum": Self::ALL })
     }
 }
 

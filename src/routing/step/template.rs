@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::words::Expression;
 use crate::routing::read::{read_from_text, shown};
 
 /// Bytes of a text as it is written.
@@ -74,7 +75,7 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
             rest = tail;
             continue;
         }
-        let Some((name, tail)) = tail.split_once('}').filter(|(name, _)| is_expression(name)) else {
+        let Some((name, tail)) = tail.split_once('}').filter(|(name, _)| Expression::try_from(*name).is_ok()) else {
             return Err(format!("'${{{}' is no ${{variable}}; for the characters themselves write $${{", shown(tail)));
         };
         parts.extend([Part::Text(head), Part::Variable(name)]);
@@ -82,14 +83,6 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
     }
     parts.push(Part::Text(rest));
     Ok(parts)
-}
-
-/// A variable's name, or one of Asterisk's functions with its arguments: `CHANNEL(language)`, `CDR(answer,u)`.
-fn is_expression(name: &str) -> bool {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_(),.:@/-".contains(letter);
-    name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
-        && name.len() <= 80
-        && name.chars().all(plain)
 }
 
 impl TryFrom<&str> for Template {

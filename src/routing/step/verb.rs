@@ -13,9 +13,31 @@ pub use phones::{Dial, Headers};
 pub use record::{Record, Voicemail};
 
 use super::outcome::{Outcome, Then};
-use super::parameters::Verbal;
 use crate::routing::node::Node;
+use crate::routing::parameters::Checked;
 use crate::routing::read::{Read, Reader};
+
+/// What a verb's parameters can do beside being read and written.
+trait Verbal {
+    /// How a step with these parameters can end.
+    fn outcomes(&self) -> Vec<Outcome>;
+
+    /// What comes after an outcome without `on`.
+    fn then(&self, _outcome: &Outcome) -> Then {
+        Then::Next
+    }
+
+    /// Names what is wrong with parameters that are right each by itself: parameter and message.
+    fn check(&self, _wrong: &mut dyn FnMut(&'static str, String)) {}
+}
+
+impl<V: Verbal> Checked for V {
+    const SHORT: bool = true;
+
+    fn check(&self, wrong: &mut dyn FnMut(&'static str, String)) {
+        Verbal::check(self, wrong);
+    }
+}
 
 /// Declares the verbs by name.
 macro_rules! verbs {

@@ -57,6 +57,16 @@ text_type! {
 }
 
 text_type! {
+    /// What a text asks for in `${...}`: a variable, or one of Asterisk's functions with its arguments,
+    /// `CHANNEL(language)`, `CDR(answer,u)`.
+    Expression, "variable or function: a letter or _ first, then up to 79 of ASCII letters, digits and _(),.:@/-", 32,
+    { "pattern": "^[A-Za-z_][A-Za-z0-9_(),.:@/-]{0,79}$" },
+    |text| text.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+        && text.len() <= 80
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "_(),.:@/-".contains(letter))
+}
+
+text_type! {
     /// Keys of a phone, each at most once: `123*#`.
     Keys, "set of keys: each of 0123456789*#ABCD at most once", 1,
     { "pattern": "^[0-9*#A-D]*$", "maxLength": 16 },

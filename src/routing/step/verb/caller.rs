@@ -1,11 +1,12 @@
 //! What happens to the caller's own channel: answered, hung up, handed on, played to.
 
+use crate::routing::parameters::parameters;
 use crate::routing::step::choice::SayAs;
 use crate::routing::step::media::Media;
 use crate::routing::step::outcome::{Outcome, Then};
-use crate::routing::step::parameters::{Verbal, parameters};
 use crate::routing::step::period::Period;
 use crate::routing::step::template::Template;
+use crate::routing::step::verb::Verbal;
 use crate::routing::step::words::{Cause, Keys, Label};
 
 parameters! {

@@ -1,12 +1,13 @@
 //! Where the flow goes: variables, conditions, other rules, the owner's own program.
 
+use crate::routing::parameters::parameters;
 use crate::routing::step::choice::StatusEvent;
 use crate::routing::step::media::HookUrl;
 use crate::routing::step::outcome::{Outcome, Then};
-use crate::routing::step::parameters::{Verbal, parameters};
 use crate::routing::step::pattern::Regex;
 use crate::routing::step::period::Period;
 use crate::routing::step::template::Template;
+use crate::routing::step::verb::Verbal;
 use crate::routing::step::words::{Label, Variable};
 
 /// The longest that a webhook may take for one try: a caller hears nothing meanwhile.

@@ -1,9 +1,10 @@
 //! What the caller presses: a choice, or digits.
 
+use crate::routing::parameters::parameters;
 use crate::routing::step::media::Media;
 use crate::routing::step::outcome::Outcome;
-use crate::routing::step::parameters::{Verbal, parameters};
 use crate::routing::step::period::Period;
+use crate::routing::step::verb::Verbal;
 use crate::routing::step::words::{Keys, Pattern, Variable};
 
 /// Further tries that a menu or a `collect` may have: more only keeps a line busy.

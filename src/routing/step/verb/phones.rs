@@ -1,17 +1,13 @@
 //! Calling phones.
 
-use std::collections::BTreeMap;
-
-use serde_json::json;
-
-use crate::routing::node::{Node, Value};
-use crate::routing::read::{Read, Reader};
+use crate::routing::parameters::parameters;
+use crate::routing::read::Table;
 use crate::routing::step::choice::{Hear, Strategy};
 use crate::routing::step::media::{Media, Target};
 use crate::routing::step::outcome::{Outcome, Then};
-use crate::routing::step::parameters::{Verbal, parameters};
 use crate::routing::step::period::Period;
 use crate::routing::step::template::Template;
+use crate::routing::step::verb::Verbal;
 use crate::routing::step::words::{HeaderName, Keys, Label};
 
 parameters! {
@@ -94,48 +90,5 @@ impl Verbal for Dial {
     }
 }
 
-/// SIP headers by name, at most [`HeaderName::MOST`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Headers(BTreeMap<HeaderName, Template>);
-
-impl Headers {
-    /// Each with its value.
-    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &Template)> {
-        self.0.iter()
-    }
-}
-
-impl FromIterator<(HeaderName, Template)> for Headers {
-    fn from_iter<I: IntoIterator<Item = (HeaderName, Template)>>(headers: I) -> Self {
-        Self(headers.into_iter().collect())
-    }
-}
-
-impl Read for Headers {
-    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-        let Value::Table(entries) = &node.value else { return reader.expected(node, "a table of headers") };
-        if entries.len() > HeaderName::MOST {
-            return reader.wrong(node, format!("{} headers, at most {} are allowed", entries.len(), HeaderName::MOST));
-        }
-        let mut headers = Some(BTreeMap::new());
-        for entry in entries {
-            let name = HeaderName::try_from(entry.name.as_str());
-            let name = name.map_err(|message| reader.wrong_at(entry.at.clone(), message)).ok();
-            let value = reader.below(&entry.name, |reader| Template::read(&entry.node, reader));
-            headers = headers.zip(name.zip(value)).map(|(mut headers, (name, value))| {
-                headers.insert(name, value);
-                headers
-            });
-        }
-        headers.map(Self)
-    }
-
-    fn schema() -> serde_json::Value {
-        json!({
-            "type": "object",
-            "propertyNames": HeaderName::schema(),
-            "additionalProperties": Template::schema(),
-            "maxProperties": HeaderName::MOST,
-        })
-    }
-}
+/// SIP headers by name.
+pub type Headers = Table<HeaderName, Template>;

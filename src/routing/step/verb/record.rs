@@ -1,12 +1,13 @@
 //! Recordings, and the voicemail that is made of them.
 
+use crate::routing::parameters::parameters;
 use crate::routing::step::Step;
 use crate::routing::step::choice::{RecordFormat, RecordKind, StopKey};
 use crate::routing::step::media::Media;
 use crate::routing::step::outcome::Outcome;
-use crate::routing::step::parameters::{Verbal, parameters};
 use crate::routing::step::period::Period;
 use crate::routing::step::template::Template;
+use crate::routing::step::verb::Verbal;
 use crate::routing::step::verb::{Answer, Play, Set};
 use crate::routing::step::words::{Label, Variable};
 

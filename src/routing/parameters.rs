@@ -1,42 +1,39 @@
-//! Parameters of a verb: one declaration makes the struct, its reading, its writing and its schema.
+//! Tables with named parameters (a verb's, a rule's): one declaration makes the struct, its reading, its writing and its schema.
+
+use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::outcome::{Outcome, Then};
-use crate::routing::node::{Entry, Node, Value};
-use crate::routing::read::{Read, Reader};
+use super::node::{Entry, Node, Value};
+use super::read::{Read, Reader};
 
-/// What a verb's parameters can do beside being read and written.
-pub(in crate::routing::step) trait Verbal {
-    /// How a step with these parameters can end.
-    fn outcomes(&self) -> Vec<Outcome>;
-
-    /// What comes after an outcome without `on`.
-    fn then(&self, _outcome: &Outcome) -> Then {
-        Then::Next
-    }
+/// What is held of several parameters together.
+pub(in crate::routing) trait Checked {
+    /// Whether a value that is no table stands for the table with the first parameter only.
+    const SHORT: bool = false;
 
     /// Names what is wrong with parameters that are right each by itself: parameter and message.
     fn check(&self, _wrong: &mut dyn FnMut(&'static str, String)) {}
 }
 
-/// The entries of a verb's value. A value that is no table stands for the table with the verb's first parameter only:
-/// `play = "sound:hello"` is `play = { media = "sound:hello" }`.
+/// The entries. `play = "sound:hello"` is `play = { media = "sound:hello" }`, where `short` allows that.
 pub(super) fn table<'a>(
     node: &'a Node,
     names: &[&'static str],
+    short: bool,
     reader: &mut Reader,
-) -> Option<std::borrow::Cow<'a, Node>> {
-    match (&node.value, names.first()) {
+) -> Option<Cow<'a, Node>> {
+    match (&node.value, names.first().filter(|_| short)) {
         (Value::Table(_), _) => {
             reader.only(node, "parameter", names);
-            Some(std::borrow::Cow::Borrowed(node))
+            Some(Cow::Borrowed(node))
         }
         (_, Some(first)) => {
             let entry = Entry { name: (*first).to_owned(), at: node.at.clone(), node: node.clone() };
-            Some(std::borrow::Cow::Owned(Node { at: node.at.clone(), value: Value::Table(vec![entry]) }))
+            Some(Cow::Owned(Node { at: node.at.clone(), value: Value::Table(vec![entry]) }))
         }
-        (_, None) => reader.wrong(node, "this step has no parameters: write {}"),
+        (_, None) if names.is_empty() => reader.wrong(node, "this step has no parameters: write {}"),
+        (_, None) => reader.expected(node, "a table"),
     }
 }
 
@@ -72,7 +69,7 @@ pub(super) fn property(mut schema: serde_json::Value, about: &str, default: serd
     schema
 }
 
-/// Declares a verb's parameters: those it needs, then those that have a default.
+/// Declares a table's parameters: those it needs, then those that have a default.
 macro_rules! parameters {
     (
         $(#[doc = $about:literal])*
@@ -108,14 +105,19 @@ macro_rules! parameters {
                 reader: &mut $crate::routing::read::Reader,
             ) -> Option<Self> {
                 let before = reader.count();
-                let table = $crate::routing::step::parameters::table(node, Self::PARAMETERS, reader)?;
+                let table = $crate::routing::parameters::table(
+                    node,
+                    Self::PARAMETERS,
+                    <Self as $crate::routing::parameters::Checked>::SHORT,
+                    reader,
+                )?;
                 // All are read before any is asked for, so that every mistake is found.
-                $(let $need = $crate::routing::step::parameters::needed::<$need_type>(&table, stringify!($need), reader);)*
-                $(let $may = $crate::routing::step::parameters::optional::<$may_type>(
+                $(let $need = $crate::routing::parameters::needed::<$need_type>(&table, stringify!($need), reader);)*
+                $(let $may = $crate::routing::parameters::optional::<$may_type>(
                     &table, stringify!($may), $default, reader,
                 );)*
                 let read = Self { $($need: $need?,)* $($may: $may?,)* };
-                $crate::routing::step::parameters::Verbal::check(&read, &mut |name, message| {
+                $crate::routing::parameters::Checked::check(&read, &mut |name, message| {
                     let at = table.entry(name).map_or(&*table, |entry| &entry.node);
                     reader.below(name, |reader| reader.wrong_at(at.at.clone(), message));
                 });
@@ -126,12 +128,12 @@ macro_rules! parameters {
                 let needed: &[&str] = &[$(stringify!($need),)*];
                 #[allow(unused_mut, clippy::allow_attributes, reason = "not every verb has parameters")]
                 let mut properties = serde_json::Map::new();
-                $(properties.insert(stringify!($need).to_owned(), $crate::routing::step::parameters::property(
+                $(properties.insert(stringify!($need).to_owned(), $crate::routing::parameters::property(
                     <$need_type as $crate::routing::read::Read>::schema(),
                     concat!($($need_doc,)*).trim(),
                     serde_json::Value::Null,
                 ));)*
-                $(properties.insert(stringify!($may).to_owned(), $crate::routing::step::parameters::property(
+                $(properties.insert(stringify!($may).to_owned(), $crate::routing::parameters::property(
                     <$may_type as $crate::routing::read::Read>::schema(),
                     concat!($($may_doc,)*).trim(),
                     serde_json::to_value::<$may_type>($default).unwrap_or_default(),
