@@ -89,6 +89,11 @@ impl Hours {
         (minute < self.to).then(|| local.date.checked_sub_days(Days::new(1))).flatten()
     }
 
+    /// Whether they end on the day after they began.
+    pub fn is_over_midnight(self) -> bool {
+        self.from > self.to
+    }
+
     /// Whether every moment within `other` is within these, and of the same day.
     pub fn contains(self, other: Self) -> bool {
         let end = |hours: Self| if hours.from < hours.to { hours.to } else { hours.to + 24 * 60 };

@@ -6,6 +6,7 @@
 //! works as its owner expects.
 
 pub mod calendar;
+pub mod check;
 pub mod facts;
 pub mod file;
 pub mod matching;
@@ -15,6 +16,7 @@ pub mod policy;
 pub mod read;
 pub mod rule;
 pub mod step;
+pub mod walk;
 
 pub use facts::CallFacts;
 

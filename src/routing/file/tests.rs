@@ -107,6 +107,8 @@ fn a_found_mistake_is_placed_at_what_is_written() {
     };
     assert_eq!(at("rule[1].steps[2]"), (16, 3));
     assert_eq!(at("rule[1].steps[1].play.media[1]"), (15, 12));
+    assert_eq!(at("rule[1].steps[1].play.media"), (15, 12));
+    assert_eq!(at("dial.allow[1]"), (8, 9));
     assert_eq!(at("rule[1].when.dialed"), (12, 15));
     assert_eq!(at("rule[7]"), at("rule"));
 }

@@ -63,7 +63,11 @@ pub(super) fn find(tree: &Node, path: &str) -> Option<Range<usize>> {
     let mut at = None;
     for (name, index) in segments(path) {
         let below = match name {
-            Some(name) => node.entry(name).map(|entry| &entry.node),
+            Some(name) => match node.entry(name) {
+                Some(entry) => Some(&entry.node),
+                // The short form: this is the parameter's value itself.
+                None => (!matches!(node.value, Value::Table(_))).then_some(node),
+            },
             None => Some(node),
         };
         let Some(below) = below else { break };

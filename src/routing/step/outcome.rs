@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::words::Cause;
+
 /// How a step ended: what its `on` leads on from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
@@ -70,6 +72,27 @@ impl Outcome {
             Self::Abandoned => "abandoned",
             Self::Yes => "yes",
             Self::No => "no",
+        }
+    }
+
+    /// The cause with which a caller is hung up when the steps run out behind a `dial` that ended so: what the caller's
+    /// channel was measured to have behind Asterisk's own `Dial` (which says 16 when nobody answered).
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Busy => Cause::BUSY,
+            Self::Rejected => Cause::REJECTED,
+            Self::Unreachable => Cause::NO_ROUTE,
+            Self::Failed => Cause::CONGESTION,
+            Self::NoAnswer
+            | Self::Done
+            | Self::Stopped
+            | Self::Timeout
+            | Self::Invalid
+            | Self::Chosen(_)
+            | Self::Answered
+            | Self::Abandoned
+            | Self::Yes
+            | Self::No => Cause::NORMAL,
         }
     }
 }

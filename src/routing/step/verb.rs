@@ -78,6 +78,11 @@ macro_rules! verbs {
                 match self { $(Self::$name(verb) => map.serialize_entry($word, verb),)+ }
             }
 
+            /// Its parameters that are not at their default, as JSON.
+            pub fn parameters(&self) -> Option<serde_json::Value> {
+                match self { $(Self::$name(verb) => serde_json::to_value(verb).ok(),)+ }
+            }
+
             /// Each verb's name, what it does, and the schema of its parameters.
             pub fn schemas() -> Vec<(&'static str, &'static str, serde_json::Value)> {
                 vec![$(($word, $name::ABOUT, $name::schema()),)+]

@@ -140,6 +140,14 @@ pub struct Cause(u8);
 impl Cause {
     /// 16, normal clearing.
     pub const NORMAL: Self = Self(16);
+    /// 17, user busy.
+    pub const BUSY: Self = Self(17);
+    /// 3, no route to the destination: nobody is registered there, or nobody is known.
+    pub const NO_ROUTE: Self = Self(3);
+    /// 21, call rejected.
+    pub const REJECTED: Self = Self(21);
+    /// 34, no circuit available.
+    pub const CONGESTION: Self = Self(34);
     /// The words, with their numbers in Q.850.
     pub const WORDS: &'static [(&'static str, u8)] = &[
         ("normal", 16),
@@ -147,6 +155,7 @@ impl Cause {
         ("no_answer", 19),
         ("rejected", 21),
         ("unallocated", 1),
+        ("no_route", 3),
         ("congestion", 34),
         ("out_of_order", 27),
         ("number_changed", 22),
