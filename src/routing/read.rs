@@ -11,7 +11,9 @@ use std::ops::Range;
 use super::node::{Node, Value};
 
 /// Mistakes kept of one text. Whoever has more puts these right first.
-const MAX_MISTAKES: usize = 100;
+pub(super) const MAX_MISTAKES: usize = 100;
+/// Globs with wildcards and regular expressions of one text: each takes some kilobytes.
+const MAX_PATTERNS: usize = 5_000;
 /// From here on two words count as alike enough to suggest one for the other (1 is equal).
 const ALIKE: f64 = 0.6;
 
@@ -49,6 +51,8 @@ pub struct Reader {
     pub(super) depth: usize,
     /// Steps read since the last rule began.
     pub(super) steps: usize,
+    /// Patterns compiled so far.
+    patterns: usize,
 }
 
 impl Reader {
@@ -95,6 +99,15 @@ impl Reader {
     /// Notes that another kind of value was expected.
     pub fn expected<T>(&mut self, node: &Node, what: &str) -> Option<T> {
         self.wrong(node, format!("expected {what}, found {}", node.kind()))
+    }
+
+    /// Counts a pattern that is to be compiled; false, and a mistake, where that is too many.
+    pub(super) fn one_more_pattern(&mut self, node: &Node) -> bool {
+        self.patterns += 1;
+        if self.patterns == MAX_PATTERNS + 1 {
+            self.wrong_at(node.at.clone(), format!("more than {MAX_PATTERNS} patterns and regular expressions"));
+        }
+        self.patterns <= MAX_PATTERNS
     }
 
     /// Reads below this name.
@@ -164,9 +177,12 @@ pub trait Read: Sized {
 }
 
 /// Implements [`Read`] for a type that is written as a text and made by `TryFrom<&str, Error = String>`; the schema's
-/// further fields follow.
+/// further fields follow, and which of its values count as compiled patterns (none without that).
 macro_rules! read_from_text {
     ($name:ty, $what:literal, $most:expr, { $($schema:tt)* }) => {
+        $crate::routing::read::read_from_text!($name, $what, $most, { $($schema)* }, |_| false);
+    };
+    ($name:ty, $what:literal, $most:expr, { $($schema:tt)* }, $is_pattern:expr) => {
         impl $crate::routing::read::Read for $name {
             const MOST: usize = $most;
 
@@ -177,7 +193,9 @@ macro_rules! read_from_text {
                 let $crate::routing::node::Value::Text(text) = &node.value else {
                     return reader.expected(node, $what);
                 };
-                Self::try_from(text.as_str()).map_or_else(|message| reader.wrong(node, message), Some)
+                let read = Self::try_from(text.as_str()).map_or_else(|message| reader.wrong(node, message), Some)?;
+                let is_pattern: fn(&Self) -> bool = $is_pattern;
+                (!is_pattern(&read) || reader.one_more_pattern(node)).then_some(read)
             }
 
             fn schema() -> serde_json::Value {

@@ -149,6 +149,11 @@ impl Rules {
         &self.version
     }
 
+    /// The time zone of hours and days.
+    pub fn zone(&self) -> Zone {
+        self.zone
+    }
+
     /// The rules of the file, in order.
     pub fn written(&self) -> impl Iterator<Item = &Rule> {
         self.entries.iter().filter_map(|entry| match entry {

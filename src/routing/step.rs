@@ -15,6 +15,7 @@ pub mod media;
 pub mod outcome;
 pub mod pattern;
 pub mod period;
+pub mod schema;
 pub mod template;
 pub mod verb;
 pub mod words;

@@ -112,3 +112,55 @@ fn a_found_mistake_is_placed_at_what_is_written() {
     assert_eq!(at("rule[1].when.dialed"), (12, 15));
     assert_eq!(at("rule[7]"), at("rule"));
 }
+
+#[test]
+fn patterns_are_bounded_in_all() {
+    let list = |glob: &str| vec![format!("'{glob}'"); 500].join(", ");
+    let rule = |index: usize, glob: &str| {
+        format!("[[rule]]\nname = 'r{index}'\nwhen.dialed = [{}]\nsteps = [{{ hangup = {{}} }}]\n", list(glob))
+    };
+    let text = |rules: usize, glob: &str| (0..rules).map(|index| rule(index, glob)).collect::<String>();
+    assert!(read(&text(10, "1*")).is_ok());
+    let said = flaws(&text(11, "1*"));
+    assert_eq!(said, "43:16: rule[11].when.dialed[1]: more than 5000 patterns and regular expressions");
+    assert!(read(&text(30, "123")).is_ok(), "numbers without wildcards are no patterns");
+}
+
+#[test]
+fn nothing_that_is_written_breaks_the_reading() {
+    for text in [
+        "a = ".to_owned() + &"[".repeat(100_000),
+        "a.".repeat(50_000) + "a = 1",
+        "[a".repeat(100_000),
+        "=\n".repeat(100_000),
+    ] {
+        assert!((1..=100).contains(&read(&text).unwrap_err().len()));
+    }
+}
+
+proptest::proptest! {
+    /// The example with a few stretches taken out, doubled or swapped: it is read or every mistake has a place in the text.
+    #[test]
+    fn a_damaged_file_is_read_or_has_mistakes_with_places(cuts in proptest::collection::vec((0usize..8_000, 0usize..40, 0u8..3), 1..4)) {
+        let mut text = include_str!("../../../config/routing.example.toml").to_owned();
+        for (at, length, how) in cuts {
+            let from = text.floor_char_boundary(at.min(text.len()));
+            let to = text.floor_char_boundary((from + length).min(text.len()));
+            let part = text[from..to].to_owned();
+            match how {
+                0 => text.replace_range(from..to, ""),
+                1 => text.insert_str(from, &part),
+                _ => text.replace_range(from..to, &part.chars().rev().collect::<String>()),
+            }
+        }
+        let lines = text.lines().count() + 1;
+        let found = match read(&text) {
+            Ok(file) => crate::routing::check::check(&file, Some(&Default::default())),
+            Err(flaws) => {
+                assert!(!flaws.is_empty());
+                flaws
+            }
+        };
+        assert!(found.iter().all(|flaw| (1..=lines).contains(&flaw.line) && flaw.column >= 1));
+    }
+}

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::MAX_BYTES;
 use crate::routing::node::{Entry, Node, Value};
-use crate::routing::read::Mistake;
+use crate::routing::read::{MAX_MISTAKES, Mistake};
 
 /// The tree of a text.
 ///
@@ -28,7 +28,7 @@ pub fn node(text: &str) -> Result<Node, Vec<Mistake>> {
         at: error.span(),
         message: format!("this is no TOML: {}", error.message()),
     };
-    Err(errors.into_iter().map(mistake).collect())
+    Err(errors.into_iter().take(MAX_MISTAKES).map(mistake).collect())
 }
 
 fn of_table(table: &DeTable<'_>) -> Value {

@@ -14,13 +14,14 @@ const MAX_TEXT: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Glob {
     text: String,
-    matcher: GlobMatcher,
+    /// None where there is nothing but the text itself.
+    matcher: Option<GlobMatcher>,
 }
 
 impl Glob {
     /// Whether the whole text matches.
     pub fn is_match(&self, text: &str) -> bool {
-        self.matcher.is_match(text)
+        self.matcher.as_ref().map_or(self.text == text, |matcher| matcher.is_match(text))
     }
 
     /// As written.
@@ -30,7 +31,7 @@ impl Glob {
 
     /// Whether it stands for one text only, which is as written.
     pub fn is_fixed(&self) -> bool {
-        !self.text.contains(['*', '?', '[', '{', '\\'])
+        self.matcher.is_none()
     }
 
     /// Whether every text that matches `other` certainly matches this too. False also where that can't be told.
@@ -52,9 +53,12 @@ impl TryFrom<&str> for Glob {
         if text.len() > MAX_TEXT {
             return Err(format!("a pattern of {} bytes, at most {MAX_TEXT} are allowed", text.len()));
         }
+        if !text.contains(['*', '?', '[', ']', '{', '}', '\\']) {
+            return Ok(Self { text: text.to_owned(), matcher: None });
+        }
         let built = GlobBuilder::new(text).backslash_escape(true).literal_separator(false).build();
         let glob = built.map_err(|error| format!("'{text}' is no pattern: {}", error.kind()))?;
-        Ok(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
+        Ok(Self { text: text.to_owned(), matcher: Some(glob.compile_matcher()) })
     }
 }
 
@@ -64,7 +68,7 @@ impl fmt::Display for Glob {
     }
 }
 
-read_from_text!(Glob, "a text with * and ?", 500, { "maxLength": MAX_TEXT });
+read_from_text!(Glob, "a text with * and ?", 500, { "maxLength": MAX_TEXT }, |glob| !glob.is_fixed());
 
 #[cfg(test)]
 mod tests {

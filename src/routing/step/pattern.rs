@@ -56,7 +56,7 @@ impl fmt::Display for Regex {
     }
 }
 
-read_from_text!(Regex, "a regular expression", 16, { "format": "regex", "maxLength": MAX_TEXT });
+read_from_text!(Regex, "a regular expression", 16, { "format": "regex", "maxLength": MAX_TEXT }, |_| true);
 
 #[cfg(test)]
 mod tests {
