@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::file::{Flaw, RoutingFile};
 use super::policy::DialPolicy;
 use super::read::{Mistake, unknown};
-use super::rule::Rules;
+use super::rule::{Rule, Rules};
 use super::step::Step;
 
 /// Every mistake among the rules of a file, in the order of its text. `sounds` are the sounds that Asterisk has (`hello`,
@@ -26,11 +26,12 @@ pub fn check(file: &RoutingFile, sounds: Option<&BTreeSet<String>>) -> Vec<Flaw>
 pub fn mistakes(rules: &Rules, policy: &DialPolicy, sounds: Option<&BTreeSet<String>>) -> Vec<Mistake> {
     let names: Vec<&str> = rules.written().map(|rule| rule.name.as_str()).collect();
     let mut found = Found::default();
+    let aims = flow::goto_targets(rules);
     for (index, rule) in rules.written().enumerate() {
-        let earlier = rules.written().take(index).find(|earlier| cover::covers(&earlier.when, &rule.when));
-        if let Some(earlier) = earlier {
-            let message = format!("no call reaches this rule: '{}' before it takes them all", earlier.name);
-            found.add(format!("rule[{}]", index + 1), message);
+        if !aims.contains(rule.name.as_str())
+            && let Some(why) = unreachable(rules, index, rule)
+        {
+            found.add(format!("rule[{}]", index + 1), format!("no call reaches this rule: {why}"));
         }
         let look = look::Look { names: &names, policy, sounds };
         for (list, steps) in [("steps", &rule.steps), ("fallback", &rule.fallback)] {
@@ -50,6 +51,16 @@ pub fn mistakes(rules: &Rules, policy: &DialPolicy, sounds: Option<&BTreeSet<Str
         found.add(format!("rule[{}].steps", index + 1), message);
     }
     found.0
+}
+
+/// Why no call ever comes to this rule by itself.
+fn unreachable(rules: &Rules, index: usize, rule: &Rule) -> Option<String> {
+    if rule.by_goto {
+        return Some("no `goto` leads to it".to_owned());
+    }
+    let takes_all = |earlier: &&Rule| !earlier.by_goto && cover::covers(&earlier.when, &rule.when);
+    let earlier = rules.written().take(index).find(takes_all)?;
+    Some(format!("'{}' before it takes them all", earlier.name))
 }
 
 /// Mistakes found so far.

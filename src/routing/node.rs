@@ -66,10 +66,11 @@ impl Node {
         }
     }
 
-    /// The entry of this name; none in what is no table.
+    /// The entry of this name; none in what is no table. JSON's `null` counts as nothing written: programs have it for what
+    /// they leave out.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         match &self.value {
-            Value::Table(entries) => entries.iter().find(|entry| entry.name == name),
+            Value::Table(entries) => entries.iter().find(|entry| entry.name == name && entry.node.value != Value::Null),
             Value::Text(_)
             | Value::Whole(_)
             | Value::Number(_)

@@ -32,6 +32,8 @@ parameters! {
     } or {
         /// What must hold; without it every call is taken.
         when: When = When::new(),
+        /// Whether it takes no call by itself: only `goto` leads to it.
+        by_goto: bool = false,
         /// What is done when a step's logic fails or the flow exceeds a limit: `answer`, `play`, and at last `hangup` or
         /// `continue`, none of them with `on`.
         fallback: Vec<Step> = vec![to_dialplan()],
@@ -42,6 +44,9 @@ impl Checked for Rule {
     fn check(&self, wrong: &mut dyn FnMut(&'static str, String)) {
         if self.name.as_str() == DEFAULT {
             wrong("name", format!("'{DEFAULT}' is the route of calls that no rule takes; choose another name"));
+        }
+        if self.by_goto && self.when != When::new() {
+            wrong("by_goto", "only `goto` leads to this rule, so it has no `when`".to_owned());
         }
         if self.steps.is_empty() {
             wrong("steps", "a rule needs a step; { continue = {} } hands the call back to the dialplan".to_owned());
@@ -189,7 +194,10 @@ impl Rules {
                 Entry::Written(written) => {
                     let name = written.rule.name.as_str();
                     let around = Surroundings { rule: name, zone: self.zone, holidays: &self.holidays };
-                    let why = written.rule.when.misses(facts, around);
+                    let why = match written.rule.by_goto {
+                        true => vec!["only `goto` leads to it".to_owned()],
+                        false => written.rule.when.misses(facts, around),
+                    };
                     if why.is_empty() {
                         let (steps, fallback) = (Arc::clone(&written.steps), Arc::clone(&written.fallback));
                         return Decision { rule: name.to_owned(), steps, fallback, passed_over };

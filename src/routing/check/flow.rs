@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::routing::rule::Rules;
 use crate::routing::step::choice::RecordKind;
 use crate::routing::step::{Outcome, Step, Then, Verb};
 
@@ -11,6 +12,23 @@ pub(super) fn leads_on(step: &Step) -> bool {
         Some(steps) => steps.iter().all(leads_on),
         None => step.verb.then(outcome) == Then::Next,
     })
+}
+
+/// The rules to which a `goto` of another rule leads.
+pub(super) fn goto_targets(rules: &Rules) -> BTreeSet<&str> {
+    let mut targets = BTreeSet::new();
+    for rule in rules.written() {
+        let mut steps: Vec<&Step> = rule.steps.iter().collect();
+        while let Some(step) = steps.pop() {
+            if let Verb::Goto(goto) = &step.verb
+                && goto.rule != rule.name
+            {
+                targets.insert(goto.rule.as_str());
+            }
+            steps.extend(step.on.values().flatten());
+        }
+    }
+    targets
 }
 
 /// Whether a step takes time of its own or listens to the caller, so that a loop through it is no busy one.

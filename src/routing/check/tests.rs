@@ -45,6 +45,18 @@ steps = [{ hangup = {} }]
 }
 
 #[test]
+fn a_rule_to_which_only_goto_leads_takes_no_call_and_needs_one() {
+    let text = |goto: &str| {
+        format!(
+            "[[rule]]\nname = 'sub'\nby_goto = true\nsteps = [{{ hangup = {{}} }}]\n[[rule]]\nname = 'all'\nsteps = [{{ goto = \
+             '{goto}' }}]\n[[rule]]\nname = 'late'\nsteps = [{{ hangup = {{}} }}]\n"
+        )
+    };
+    assert_eq!(found(&text("sub")), ["8:1: rule[3]: no call reaches this rule: 'all' before it takes them all"]);
+    assert_eq!(found(&text("late")), ["1:1: rule[1]: no call reaches this rule: no `goto` leads to it"]);
+}
+
+#[test]
 fn a_goto_leads_to_a_rule() {
     assert_eq!(in_steps("{ goto = 'b' }"), Vec::<String>::new());
     assert_eq!(in_steps("{ goto = 'c' }"), ["4:19: rule[1].steps[1].goto.rule: unknown rule 'c'; allowed: a, b"]);

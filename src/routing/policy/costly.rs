@@ -5,8 +5,9 @@ use crate::routing::read::choices;
 
 /// Digits below which a number is one of the house's own, or an emergency.
 const PUBLIC: usize = 5;
-/// What is dialled before a country's code: by the plus, most of the world, North America, Russia and its neighbours.
-const ABROAD: [&str; 4] = ["+", "00", "011", "810"];
+/// What may be dialled before a country's code where no country is given: the plus, most of the world's, that of North
+/// America, that of Russia and its neighbours.
+const ABROAD: &[&str] = &["+", "00", "011", "810"];
 /// Codes of satellite networks and of the global ones that such fraud uses (ITU-T E.164: Inmarsat 870, satellites 881, networks 882 and
 /// 883, premium 979).
 const SATELLITE: [&str; 5] = ["870", "881", "882", "883", "979"];
@@ -54,6 +55,8 @@ choices! {
 struct Plan {
     /// The country's code (ITU-T E.164).
     code: &'static str,
+    /// What is dialled before another country's code.
+    abroad: &'static [&'static str],
     /// What stands before a number within the country.
     trunk: &'static str,
     /// Premium numbers as they are dialled there.
@@ -62,20 +65,22 @@ struct Plan {
 
 impl Country {
     fn plan(self) -> Plan {
-        let plan = |code, trunk, premium| Plan { code, trunk, premium };
+        const USUAL: &[&str] = &["+", "00"];
+        const NORTH_AMERICA: &[&str] = &["+", "011"];
+        let plan = |code, abroad, trunk, premium| Plan { code, abroad, trunk, premium };
         match self {
-            Self::De => plan("49", "0", &["0900", "0137", "0180", "0190", "118"]),
-            Self::At => plan("43", "0", &["0900", "0901", "0930", "0931", "0939", "118"]),
-            Self::Ch => plan("41", "0", &["0900", "0901", "0906", "18"]),
-            Self::Gb => plan("44", "0", &["09", "0871", "0872", "0873", "070", "118"]),
-            Self::Us | Self::Ca => plan("1", "1", &["1900", "900"]),
-            Self::Fr => plan("33", "0", &["081", "082", "089", "118"]),
-            Self::Es => plan("34", "", &["803", "806", "807", "905", "118"]),
-            Self::It => plan("39", "", &["892", "894", "895", "899", "199", "178"]),
-            Self::Nl => plan("31", "0", &["0900", "0906", "0909", "18"]),
-            Self::Pl => plan("48", "", &["70"]),
-            Self::Ru => plan("7", "8", &["8809"]),
-            Self::Au => plan("61", "0", &["0190", "190"]),
+            Self::De => plan("49", USUAL, "0", &["0900", "0137", "0180", "0190", "118"]),
+            Self::At => plan("43", USUAL, "0", &["0900", "0901", "0930", "0931", "0939", "118"]),
+            Self::Ch => plan("41", USUAL, "0", &["0900", "0901", "0906", "18"]),
+            Self::Gb => plan("44", USUAL, "0", &["09", "0871", "0872", "0873", "070", "118"]),
+            Self::Us | Self::Ca => plan("1", NORTH_AMERICA, "1", &["1900", "900"]),
+            Self::Fr => plan("33", USUAL, "0", &["081", "082", "089", "118"]),
+            Self::Es => plan("34", USUAL, "", &["803", "806", "807", "905", "118"]),
+            Self::It => plan("39", USUAL, "", &["892", "894", "895", "899", "199", "178"]),
+            Self::Nl => plan("31", USUAL, "0", &["0900", "0906", "0909", "18"]),
+            Self::Pl => plan("48", USUAL, "", &["70"]),
+            Self::Ru => plan("7", &["+", "810", "00"], "8", &["8809"]),
+            Self::Au => plan("61", &["+", "0011"], "0", &["0190", "190"]),
         }
     }
 
@@ -90,7 +95,7 @@ pub(super) fn why(number: &str, country: Option<Country>) -> Option<&'static str
         return None;
     }
     let plan = country.map(Country::plan);
-    let abroad = ABROAD.iter().find_map(|prefix| number.strip_prefix(prefix));
+    let abroad = plan.as_ref().map_or(ABROAD, |plan| plan.abroad).iter().find_map(|prefix| number.strip_prefix(prefix));
     let begins = |number: &str, with: &[&str]| with.iter().any(|prefix| number.starts_with(prefix));
     // A number of the own country, however it is written, as it is dialled there.
     let home = abroad
@@ -125,11 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_abroad_in_one_country_is_a_town_in_another() {
+        assert_eq!(why("01134960000", None), Some("a number abroad"));
+        assert_eq!(why("01134960000", Some(Country::Gb)), None, "Leeds");
+        assert_eq!(why("8105550123", Some(Country::Us)), None, "Flint");
+        assert_eq!(why("81049301234", Some(Country::Ru)), Some("a number abroad"));
+    }
+
+    #[test]
     fn each_country_knows_its_own_numbers_by_code() {
         for word in Country::WORDS {
             let country = Country::try_from(*word).unwrap();
             let plan = country.plan();
-            for prefix in ["+", "00"] {
+            for prefix in plan.abroad {
                 let number = format!("{prefix}{}2125550123", plan.code);
                 assert_eq!(why(&number, Some(country)), None, "{word} {number}");
             }

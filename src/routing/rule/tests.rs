@@ -77,3 +77,24 @@ fn the_variables_that_rules_ask_for_are_known_beforehand() {
     );
     assert_eq!(rules.variables().into_iter().collect::<Vec<_>>(), ["CHANNEL(language)", "x"]);
 }
+
+#[test]
+fn a_rule_to_which_only_goto_leads_takes_no_call() {
+    let rules = rules("[[rule]]\nname = 'sub'\nby_goto = true\nsteps = [{ answer = {} }]");
+    let decision = rules.decide(&call("1"));
+    assert_eq!((decision.rule.as_str(), decision.passed_over[0].why[0].as_str()), (DEFAULT, "only `goto` leads to it"));
+    assert!(rules.steps("sub").is_some());
+    let both = "[[rule]]\nname = 'sub'\nby_goto = true\nwhen.dialed = '1'\nsteps = [{ answer = {} }]";
+    assert!(crate::routing::file::read(both).unwrap_err()[0].message.contains("so it has no `when`"));
+}
+
+#[test]
+fn rules_are_written_and_read_back() {
+    let rules = rules(include_str!("../../../config/routing.example.toml"));
+    for rule in rules.written() {
+        let json = serde_json::to_string(rule).unwrap();
+        let mut reader = crate::routing::read::Reader::default();
+        let read = crate::routing::read::Read::read(&serde_json::from_str(&json).unwrap(), &mut reader);
+        assert_eq!(reader.finish(read).as_ref(), Ok(rule), "{json}");
+    }
+}

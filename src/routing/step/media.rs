@@ -29,16 +29,23 @@ impl Media {
     /// # Errors
     /// The text has no scheme that ARI knows once the variables are in it.
     pub fn uri(&self, value: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-        let text = self.0.expand(value);
-        match scheme(&text)? {
-            "http" | "https" => Ok(format!("sound:{text}")),
-            _ => Ok(text),
-        }
+        checked(self.0.expand(value))
     }
 }
 
-/// The known scheme of a medium.
+/// The media URI of a text without variables.
+pub(super) fn checked(text: String) -> Result<String, String> {
+    match scheme(&text)? {
+        "http" | "https" => Ok(format!("sound:{text}")),
+        _ => Ok(text),
+    }
+}
+
+/// The known scheme of a medium. ARI splits at commas, so one would make two media of it.
 fn scheme(text: &str) -> Result<&str, String> {
+    if text.contains(',') {
+        return Err(format!("'{}' has a comma: write several media as a list, and %2C in an address", shown(text)));
+    }
     match text.split_once(':') {
         Some((scheme, rest)) if SCHEMES.contains(&scheme) && !rest.is_empty() => Ok(scheme),
         Some((scheme, "")) if SCHEMES.contains(&scheme) => Err(format!("nothing stands behind '{scheme}:'")),
@@ -164,6 +171,7 @@ mod tests {
         match name {
             "greeting" => Some("sound:hi".to_owned()),
             "number" => Some("101".to_owned()),
+            "list" => Some("a,sound:b".to_owned()),
             "two" => Some("101&PJSIP/900".to_owned()),
             _ => None,
         }
@@ -179,13 +187,18 @@ mod tests {
         ] {
             assert_eq!(Media::try_from(text).unwrap().uri(&value).as_deref(), Ok(uri));
         }
-        for (text, hint) in
-            [("hello", "'sound:hello'"), ("sund:x", "did you mean 'sound'?"), ("tone:", "nothing stands")]
-        {
+        for (text, hint) in [
+            ("hello", "'sound:hello'"),
+            ("sund:x", "did you mean 'sound'?"),
+            ("tone:", "nothing stands"),
+            ("sound:a,sound:b", "as a list"),
+        ] {
             let error = Media::try_from(text).unwrap_err();
             assert!(error.contains(hint), "{error}");
         }
-        assert!(Media::try_from("${none}").unwrap().uri(&value).is_err());
+        for text in ["${none}", "sound:${list}"] {
+            assert!(Media::try_from(text).unwrap().uri(&value).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Read for Period {
         json!({
             "description": format!("{FORM}; from {} to {}", Self::MIN, Self::MAX),
             "type": ["string", "number"],
-            "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
+            "pattern": "^([0-9]+(h|ms|m|s))+$",
         })
     }
 }

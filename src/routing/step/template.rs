@@ -41,13 +41,17 @@ impl Template {
     }
 
     /// The text with every variable's value in its place, at most [`MAX_EXPANDED`] bytes. One that has no value is empty,
-    /// as in Asterisk's dialplan. Values are not expanded again: a caller whose name is `${SECRET}` reads no secret.
+    /// as in Asterisk's dialplan. Values are not expanded again: a caller whose name is `${SECRET}` reads no secret. Control
+    /// characters in values become blanks: a line break in a caller's name begins no SIP header of its own.
     pub fn expand(&self, value: &dyn Fn(&str) -> Option<String>) -> String {
         let mut out = String::with_capacity(self.0.len());
         for part in parts(&self.0).unwrap_or_default() {
             let whole = match part {
                 Part::Text(text) => push_bounded(&mut out, text),
-                Part::Variable(name) => push_bounded(&mut out, value(name).as_deref().unwrap_or_default()),
+                Part::Variable(name) => {
+                    let value = value(name).unwrap_or_default();
+                    push_bounded(&mut out, &value.replace(char::is_control, " "))
+                }
             };
             if !whole {
                 break;
@@ -114,6 +118,7 @@ mod tests {
             "a" => Some("A".to_owned()),
             "CALLERID(num)" => Some("100".to_owned()),
             "sly" => Some("${a}".to_owned()),
+            "lines" => Some("a\r\nX-B: c".to_owned()),
             "long" => Some("é".repeat(MAX_EXPANDED)),
             _ => None,
         })
@@ -130,6 +135,7 @@ mod tests {
             ("${none}!", "!"),
             ("$${a} ${a}", "${a} A"),
             ("${sly}", "${a}"),
+            ("${lines}", "a  X-B: c"),
         ] {
             assert_eq!(expand(text), expanded, "{text}");
         }

@@ -77,6 +77,14 @@ fn steps_are_made_in_rust_too() {
 }
 
 #[test]
+fn null_is_what_is_left_out() {
+    let json = r#"{"dial": {"to": "PJSIP/1", "limit": null}, "name": null, "on": null}"#;
+    assert_eq!(serde_json::from_str::<Step>(json).unwrap(), read("{ dial = 'PJSIP/1' }").unwrap());
+    let error = serde_json::from_str::<Step>(r#"{"dial": {"to": null}}"#).unwrap_err().to_string();
+    assert!(error.contains("parameter 'to' is missing"), "{error}");
+}
+
+#[test]
 fn each_mistake_is_named_with_what_is_allowed() {
     for (text, expected) in [
         ("{ dail = 'PJSIP/1' }", "unknown step 'dail' (did you mean 'dial'?); allowed: answer, ring, hangup"),

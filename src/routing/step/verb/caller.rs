@@ -2,7 +2,7 @@
 
 use crate::routing::parameters::parameters;
 use crate::routing::step::choice::SayAs;
-use crate::routing::step::media::Media;
+use crate::routing::step::media::{self, Media};
 use crate::routing::step::outcome::{Outcome, Then};
 use crate::routing::step::period::Period;
 use crate::routing::step::template::Template;
@@ -149,8 +149,11 @@ impl Verbal for Play {
 
 impl Say {
     /// The media URI for ARI's `play`, variables put in.
-    pub fn uri(&self, value: &dyn Fn(&str) -> Option<String>) -> String {
-        format!("{}:{}", self.how.word(), self.text.expand(value))
+    ///
+    /// # Errors
+    /// The text can't be said so once the variables are in it: empty, or with a comma, at which ARI would split it.
+    pub fn uri(&self, value: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+        media::checked(format!("{}:{}", self.how.word(), self.text.expand(value)))
     }
 }
 
@@ -169,5 +172,21 @@ impl Verbal for Wait {
 impl Verbal for Music {
     fn outcomes(&self) -> Vec<Outcome> {
         done_or_failed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_a_medium() {
+        let uri = |text: &str, how| {
+            let text = Template::try_from(text).unwrap();
+            Say { how, ..Say::new(text) }.uri(&|_| Some("12".to_owned()))
+        };
+        assert_eq!(uri("${x}", SayAs::Number).as_deref(), Ok("number:12"));
+        assert_eq!(uri("a${x}", SayAs::Characters).as_deref(), Ok("characters:a12"));
+        assert!(uri("", SayAs::Digits).is_err() && uri("1,2", SayAs::Digits).is_err());
     }
 }

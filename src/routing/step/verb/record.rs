@@ -9,7 +9,7 @@ use crate::routing::step::period::Period;
 use crate::routing::step::template::Template;
 use crate::routing::step::verb::Verbal;
 use crate::routing::step::verb::{Answer, Play, Set};
-use crate::routing::step::words::{Label, Variable};
+use crate::routing::step::words::Variable;
 
 parameters! {
     /// Records the call, or a message of the caller. The recording's name is in `${RECORDING}`.
@@ -38,7 +38,7 @@ parameters! {
     /// Outcomes: `done` (the message's recording is in `${RECORDING}`, the mailbox in `${VOICEMAIL}`), `failed`.
     Voicemail {
         /// The mailbox.
-        mailbox: Label,
+        mailbox: Template,
     } or {
         /// What is played first.
         greeting: Vec<Media> = Vec::new(),
@@ -81,9 +81,9 @@ impl Voicemail {
     /// The steps that it is made of. The last one has the outcomes, so it takes over the `on` of the step that this is.
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = vec![Step::new(Answer::new())];
-        // Both texts are within the bounds of what they are made of, so neither is ever left out.
-        if let (Ok(name), Ok(value)) = (Variable::try_from("VOICEMAIL"), Template::try_from(self.mailbox.as_str())) {
-            steps.push(Step::new(Set::new(name, value)));
+        // This is a variable's name, so the step is never left out.
+        if let Ok(name) = Variable::try_from("VOICEMAIL") {
+            steps.push(Step::new(Set::new(name, self.mailbox.clone())));
         }
         if !self.greeting.is_empty() {
             steps.push(Step::new(Play::new(self.greeting.clone())));
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn voicemail_is_made_of_steps_that_anybody_could_write() {
-        let mut voicemail = Voicemail::new(Label::try_from("sales").unwrap());
+        let mut voicemail = Voicemail::new(Template::try_from("sales").unwrap());
         voicemail.greeting = vec![Media::try_from("sound:away").unwrap()];
         let steps = voicemail.steps();
         let names: Vec<_> = steps.iter().map(|step| step.verb.name()).collect();
