@@ -6,9 +6,9 @@ use crate::routing::rule::Rules;
 use crate::routing::step::choice::RecordKind;
 use crate::routing::step::{Outcome, Step, Then, Verb};
 
-/// Whether the step behind this one can ever be run.
+/// Whether the step behind this one can ever be run. Behind a caller who gave up none is, whatever stands in its `on`.
 pub(super) fn leads_on(step: &Step) -> bool {
-    step.outcomes().iter().any(|outcome| match step.on.get(outcome) {
+    step.outcomes().iter().filter(|outcome| **outcome != Outcome::Abandoned).any(|outcome| match step.on.get(outcome) {
         Some(steps) => steps.iter().all(leads_on),
         None => step.verb.then(outcome) == Then::Next,
     })

@@ -111,6 +111,9 @@ fn steps_behind_the_end_are_named() {
     ] {
         assert_eq!(in_steps(steps), [line], "{steps}");
     }
+    let all_end = "{ dial = 'PJSIP/1', on = { no_answer = { goto = 'b' }, busy = { goto = 'b' }, rejected = { goto = 'b' }, failed = \
+                   { goto = 'b' }, unreachable = { goto = 'b' }, abandoned = [] } }, { hangup = {} }";
+    assert!(in_steps(all_end).concat().contains("'dial' before it always ends the flow"), "{:?}", in_steps(all_end));
     for steps in [
         "{ dial = 'PJSIP/1' }, { hangup = {} }",
         "{ if = { value = 'x', equals = 'x' }, on = { yes = { goto = 'b' } } }, { answer = {} }",

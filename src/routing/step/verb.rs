@@ -1,4 +1,8 @@
 //! The verbs. Each one's parameters stand in the files beneath, by what the verb is about.
+//!
+//! A new verb is a `parameters!` declaration there with its `Verbal` (outcomes, what follows them, what must fit together), a
+//! line in `verbs!` below, an arm wherever the compiler asks for one (check, walk), and a step in
+//! `config/routing.example.toml`. Reading, writing, mistakes and schema come with the declaration.
 
 mod caller;
 mod flow;

@@ -49,7 +49,8 @@ parameters! {
 }
 
 parameters! {
-    /// Goes on with the steps of another rule, whatever that one's conditions say. What stands behind it is not run.
+    /// Goes on with the steps of another rule, whatever that one's conditions say. What stands behind it is not run. The call
+    /// stays one of the rule that took it, whose fallback holds on.
     Goto {
         /// The rule's name.
         rule: Label,
