@@ -14,6 +14,7 @@ mod man;
 mod reconcile;
 mod record;
 mod replay;
+mod routes;
 mod serve;
 
 pub use alarms::{AlarmsArgs, AlarmsCommand};
@@ -30,6 +31,7 @@ pub use man::ManArgs;
 pub use reconcile::ReconcileArgs;
 pub use record::RecordArgs;
 pub use replay::ReplayArgs;
+pub use routes::{CheckRoutesArgs, RoutesArgs, RoutesCommand, TestArgs};
 pub use serve::ServeArgs;
 
 use std::ffi::OsString;
@@ -109,6 +111,9 @@ pub enum Command {
     /// Try the ways by which alarms reach people.
     #[command(long_about = alarms::ABOUT)]
     Alarms(AlarmsArgs),
+    /// Check the owner's rules, and try them on a call.
+    #[command(long_about = routes::ABOUT)]
+    Routes(RoutesArgs),
     /// Ask the running service how it is.
     #[command(long_about = health::ABOUT)]
     Health(HealthArgs),
@@ -136,6 +141,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
     if let Command::Man(args) = &command {
         return man::run(args);
+    }
+    if let Command::Routes(args) = &command {
+        return routes::run(args);
     }
     let inputs = Inputs::of_process(cli.config);
     let loaded =
@@ -186,6 +194,7 @@ fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
         Command::Health(args) => health::run(&args, &loaded),
         Command::Man(args) => man::run(&args),
         Command::Completions(args) => completions::run(args),
+        Command::Routes(args) => routes::run(&args),
     }
 }
 

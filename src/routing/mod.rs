@@ -1,21 +1,26 @@
 //! The owner's rules: a call's facts in, steps out. Pure.
 //!
-//! The rules that an owner writes come later; this is their place, and the first step is here: a channel that
-//! enters the application, and that no rule wants, goes on in the dialplan at once, so that the usual dialplan
-//! (`Stasis(callcenter-app,${EXTEN})`, then `Dial(...)`) works as its owner expects.
+//! `file` reads `routing.toml` into [`rule::Rules`], `rule` decides which one takes a call, `step` is what a rule can do. Not in
+//! force yet: nothing runs steps so far, so a channel that enters the application goes on in the dialplan at once
+//! ([`route`]), as it does with no rules at all, and the usual dialplan (`Stasis(callcenter-app,${EXTEN})`, then `Dial(...)`)
+//! works as its owner expects.
 
-/// What a rule may look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallFacts<'a> {
-    /// Extension that the channel runs.
-    pub exten: &'a str,
-    /// Dialplan context.
-    pub context: &'a str,
-    /// Caller's number.
-    pub caller_number: &'a str,
-}
+pub mod calendar;
+pub mod check;
+pub mod facts;
+pub mod file;
+pub mod matching;
+pub mod node;
+mod parameters;
+pub mod policy;
+pub mod read;
+pub mod rule;
+pub mod step;
+pub mod walk;
 
-/// One step of a route.
+pub use facts::CallFacts;
+
+/// One step of a [`Route`]: what a leg asks for by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Back into the dialplan, behind `Stasis()`.
@@ -33,9 +38,9 @@ pub struct Route {
     pub fallback: Step,
 }
 
-/// The route of a call that enters the application.
-pub fn route(_facts: &CallFacts<'_>) -> Route {
-    Route { rule: "default", steps: vec![Step::Continue], fallback: Step::Continue }
+/// The route of a call that enters the application: what [`rule::Rules::decide`] says without rules.
+pub fn route(_facts: &CallFacts) -> Route {
+    Route { rule: rule::DEFAULT, steps: vec![Step::Continue], fallback: Step::Continue }
 }
 
 #[cfg(test)]
@@ -44,10 +49,12 @@ mod tests {
 
     #[test]
     fn without_rules_a_call_goes_on_in_the_dialplan() {
-        let route = route(&CallFacts { exten: "101", context: "internal", caller_number: "100" });
-        assert_eq!(
-            (route.rule, route.steps.as_slice(), &route.fallback),
-            ("default", &[Step::Continue][..], &Step::Continue)
-        );
+        let facts = CallFacts { dialed: "101".to_owned(), context: "internal".to_owned(), ..CallFacts::default() };
+        let route = route(&facts);
+        assert_eq!((route.steps.as_slice(), &route.fallback), (&[Step::Continue][..], &Step::Continue));
+        let decision = rule::Rules::default().decide(&facts);
+        let to_dialplan = step::Step::new(step::verb::Continue::new());
+        assert_eq!(decision.rule, route.rule);
+        assert_eq!((&*decision.steps, &*decision.fallback), (&[to_dialplan.clone()][..], &[to_dialplan][..]));
     }
 }
