@@ -31,7 +31,7 @@ pub use man::ManArgs;
 pub use reconcile::ReconcileArgs;
 pub use record::RecordArgs;
 pub use replay::ReplayArgs;
-pub use routes::{CheckRoutesArgs, RoutesArgs, RoutesCommand, TestArgs};
+pub use routes::{CheckRoutesArgs, DryRunArgs, RoutesArgs, RoutesCommand, TestArgs};
 pub use serve::ServeArgs;
 
 use std::ffi::OsString;
@@ -142,8 +142,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     if let Command::Man(args) = &command {
         return man::run(args);
     }
-    if let Command::Routes(args) = &command {
-        return routes::run(args);
+    if let Command::Routes(args) = &command
+        && !args.needs_database()
+    {
+        return routes::run(args, None);
     }
     let inputs = Inputs::of_process(cli.config);
     let loaded =
@@ -194,7 +196,7 @@ fn dispatch(command: Command, loaded: Loaded, telemetry: Telemetry) -> Exit {
         Command::Health(args) => health::run(&args, &loaded),
         Command::Man(args) => man::run(&args),
         Command::Completions(args) => completions::run(args),
-        Command::Routes(args) => routes::run(&args),
+        Command::Routes(args) => routes::run(&args, Some(&loaded.config.database.path)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `callcenter routes`: the owner's rules checked and tried, without a service and without a call.
 
+mod dry_run;
 mod trial;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use super::Exit;
 use crate::routing::check;
 use crate::routing::file::{self, Flaw, RoutingFile};
 use crate::routing::step::schema;
+pub use dry_run::DryRunArgs;
 pub use trial::TestArgs;
 
 /// What it does, for its long help.
@@ -30,7 +32,7 @@ const MAX_SOUNDS: usize = 1_000_000;
 #[command(
     after_long_help = "Examples:\n  callcenter routes check config/routing.toml\n  callcenter routes check --sounds \
                        /usr/share/asterisk/sounds/en\n  callcenter routes test --from 0301234 --to 100 --at '2026-12-24 10:00' \
-                       --answers 1,busy\n\nExit codes: 0 done, 1 the file can't be read, 2 there are mistakes in it or in the \
+                       --answers 1,busy\n  callcenter routes dry-run --rules new.toml --since 2026-12-01\n\nExit codes: 0 done, 1 the file can't be read, 2 there are mistakes in it or in the \
                        command."
 )]
 pub struct RoutesArgs {
@@ -46,6 +48,8 @@ pub enum RoutesCommand {
     Check(CheckRoutesArgs),
     /// Which rule would take a call, why each earlier one would not, and its steps played out.
     Test(Box<TestArgs>),
+    /// Which calls of the past other rules would route otherwise: a list and the counts.
+    DryRun(DryRunArgs),
     /// Print the JSON Schema of steps, as a webhook answers them.
     Schema,
 }
@@ -64,11 +68,19 @@ pub struct CheckRoutesArgs {
     pub json: bool,
 }
 
-/// Runs one of them.
-pub(super) fn run(args: &RoutesArgs) -> Exit {
+impl RoutesArgs {
+    /// Whether it asks for calls of the database that the configuration names.
+    pub(super) fn needs_database(&self) -> bool {
+        matches!(&self.command, RoutesCommand::DryRun(args) if args.db.is_none())
+    }
+}
+
+/// Runs one of them; `database` is the configured one.
+pub(super) fn run(args: &RoutesArgs, database: Option<&Path>) -> Exit {
     let done = match &args.command {
         RoutesCommand::Check(args) => check(args),
         RoutesCommand::Test(args) => trial::run(args),
+        RoutesCommand::DryRun(args) => dry_run::run(args, database),
         RoutesCommand::Schema => Ok((format!("{:#}\n", schema::steps()), Exit::Ok)),
     };
     match done {

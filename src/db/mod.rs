@@ -20,6 +20,7 @@ mod insert;
 pub mod legs;
 pub mod look;
 pub mod open;
+pub mod past;
 pub mod pool;
 pub mod positions;
 pub mod read;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::ari::objects::Channel;
 use crate::model::{Direction, Timestamp};
 
 /// What a rule may look at: the call at the moment at which it enters the application.
@@ -30,6 +31,29 @@ pub struct CallFacts {
 }
 
 impl CallFacts {
+    /// What a channel of this node shows, which entered with these arguments. Direction, load, and variables that ari.conf's
+    /// `channelvars` doesn't name are for others to say.
+    pub fn of_channel<'a>(
+        node: &str,
+        channel: &Channel<'_>,
+        args: impl IntoIterator<Item = &'a str>,
+        at: Timestamp,
+    ) -> Self {
+        let variables = channel.channelvars.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        Self {
+            node: node.to_owned(),
+            dialed: channel.dialplan.exten.to_string(),
+            context: channel.dialplan.context.to_string(),
+            caller_number: channel.caller.number.to_string(),
+            caller_name: channel.caller.name.to_string(),
+            direction: None,
+            args: args.into_iter().map(str::to_owned).collect(),
+            variables,
+            at,
+            live: BTreeMap::new(),
+        }
+    }
+
     /// The value of a variable in a text of a rule: one of the channel's, or what is known of the call under the name that
     /// Asterisk's dialplan has for it (`EXTEN`, `CONTEXT`, `CALLERID(num)`, `CALLERID(name)`).
     pub fn variable(&self, name: &str) -> Option<&str> {

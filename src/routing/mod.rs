@@ -7,6 +7,7 @@
 
 pub mod calendar;
 pub mod check;
+pub mod compare;
 pub mod facts;
 pub mod file;
 pub mod matching;

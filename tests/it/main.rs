@@ -22,6 +22,7 @@ mod notify;
 mod reconcile_mysql;
 mod record;
 mod replay;
+mod routes;
 mod signals;
 mod sim_load;
 mod soak;

@@ -12,6 +12,7 @@ fn run(words: &[&str]) -> (String, Exit) {
     let done = match &args.command {
         RoutesCommand::Check(args) => check(args),
         RoutesCommand::Test(args) => trial::run(args),
+        RoutesCommand::DryRun(args) => dry_run::run(args, None),
         RoutesCommand::Schema => panic!(),
     };
     done.unwrap_or_else(|failed| failed)

@@ -81,7 +81,7 @@ pub(super) fn run(args: &TestArgs) -> Done {
     let file = rules_of(&args.file)?;
     let usage = |message: String| (message, Exit::Usage);
     let at = match &args.at {
-        Some(text) => moment(text, file.rules.zone()).map_err(usage)?,
+        Some(text) => moment("--at", text, file.rules.zone()).map_err(usage)?,
         None => Timestamp::from_millis(chrono::Utc::now().timestamp_millis()),
     };
     let facts = facts(args, at);
@@ -127,15 +127,15 @@ fn facts(args: &TestArgs, at: Timestamp) -> CallFacts {
 }
 
 /// A moment on the clock of this zone, or one with its own offset.
-fn moment(text: &str, zone: Zone) -> Result<Timestamp, String> {
+pub(super) fn moment(option: &str, text: &str, zone: Zone) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse() {
         return Ok(at);
     }
     let forms = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
     let local = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    let local =
-        local.ok_or_else(|| format!("--at '{text}' is no time; write '2026-12-24 10:00' or '2026-12-24T10:00:00Z'"))?;
-    zone.moment(local).ok_or_else(|| format!("--at '{text}': clocks in {zone} leave this time out"))
+    let local = local
+        .ok_or_else(|| format!("{option} '{text}' is no time; write '2026-12-24 10:00' or '2026-12-24T10:00:00Z'"))?;
+    zone.moment(local).ok_or_else(|| format!("{option} '{text}': clocks in {zone} leave this time out"))
 }
 
 /// The story for people.
