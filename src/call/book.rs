@@ -123,7 +123,7 @@ pub struct Book {
     // Boxed, as the nodes of the graph: a table has room for up to twice its entries, and these are large.
     pub(super) chans: FxHashMap<ChanKey, Box<ChanFacts>>,
     pub(super) bridges: FxHashMap<Arc<str>, Vec<ChanKey>>,
-    pub(super) calls: FxHashMap<ChanKey, Call>,
+    pub(super) calls: FxHashMap<ChanKey, Box<Call>>,
     dirty: FxHashSet<ChanKey>,
     forgotten: Vec<ChanKey>,
     /// Channels whose chain has grown since its head was last given out.

@@ -175,7 +175,7 @@ impl Graph {
             // one millisecond, but the id of one that lives is not used again.)
             || self.nodes.values().any(|n| n.created == created);
         if same && let Some(node) = self.nodes.get_mut(&key) {
-            node.borrowed.push(created);
+            node.borrowed = node.borrowed.iter().copied().chain([created]).collect();
         }
         same
     }
@@ -205,7 +205,7 @@ impl Graph {
             id,
             created,
             birth: position,
-            borrowed: Vec::new(),
+            borrowed: Box::default(),
             kind,
             links: Links::default(),
             born_down,

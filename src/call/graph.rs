@@ -66,7 +66,7 @@ pub(super) struct Node {
     /// Position of the entry by which it became known.
     pub(super) birth: u64,
     /// Creation times of other channels that it shows since a masquerade; see [`Graph::is_same`].
-    pub(super) borrowed: Vec<Timestamp>,
+    pub(super) borrowed: Box<[Timestamp]>,
     pub(super) kind: ChanKind,
     pub(super) links: Links,
     pub(super) born_down: bool,

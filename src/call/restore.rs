@@ -225,7 +225,7 @@ impl Graph {
         let key = self.open_as(id, &leg.channel_name, created, leg.role != "origin", position);
         if let Some(node) = self.nodes.get_mut(&key) {
             borrowed.retain(|shown| *shown != created);
-            node.borrowed = borrowed;
+            node.borrowed = borrowed.into();
             node.last = node.last.max(leg.updated_at);
         }
         if let Some(newer) = newer {

@@ -1,6 +1,7 @@
 //! Moments in time, as Asterisk writes them and as the database holds them.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use chrono::DateTime;
@@ -10,8 +11,13 @@ use chrono::DateTime;
 /// Asterisk stamps its events in milliseconds with an offset of its own time zone
 /// (`2026-11-22T12:55:43.350+0000`); here every moment is UTC. Text is `YYYY-MM-DDTHH:MM:SS.mmmZ`,
 /// which sorts as the moments do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Timestamp(i64);
+///
+/// An `Option` of it takes no more room: a live channel has a score of them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
+
+/// Added to the milliseconds, so that they sort as what is stored does, which is never 0.
+const SHIFT: u64 = 1 << 63;
 
 /// The text is no moment that Asterisk or this program writes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,32 +27,48 @@ pub struct ParseTimestampError(pub String);
 impl Timestamp {
     /// The moment `ms` milliseconds after 1970-01-01T00:00:00Z.
     pub const fn from_millis(ms: i64) -> Self {
-        Self(ms)
+        match NonZeroU64::new(ms.cast_unsigned() ^ SHIFT) {
+            Some(stored) => Self(stored),
+            // The first millisecond of all, 292 million years ago, is taken for the second one.
+            None => Self(NonZeroU64::MIN),
+        }
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub const fn millis(self) -> i64 {
-        self.0
+        (self.0.get() ^ SHIFT).cast_signed()
     }
 
     /// From seconds since 1970 with a fraction, as the journal's `at` and Asterisk's CDR have them.
     pub fn from_secs_f64(seconds: f64) -> Self {
-        Self((seconds * 1000.0).round() as i64)
+        Self::from_millis((seconds * 1000.0).round() as i64)
     }
 
     /// Seconds since 1970 with a fraction.
     pub fn secs_f64(self) -> f64 {
-        self.0 as f64 / 1000.0
+        self.millis() as f64 / 1000.0
     }
 
     /// This moment moved by `ms` milliseconds (earlier when negative).
     pub const fn plus_millis(self, ms: i64) -> Self {
-        Self(self.0.saturating_add(ms))
+        Self::from_millis(self.millis().saturating_add(ms))
     }
 
     /// Milliseconds from `earlier` to this moment; negative when `earlier` is the later one.
     pub const fn since(self, earlier: Self) -> i64 {
-        self.0.saturating_sub(earlier.0)
+        self.millis().saturating_sub(earlier.millis())
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::from_millis(0)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.millis()).finish()
     }
 }
 
@@ -74,7 +96,7 @@ impl FromStr for Timestamp {
         } else {
             DateTime::parse_from_rfc3339(text).ok()
         };
-        parsed.map(|t| Self(t.timestamp_millis())).ok_or_else(|| ParseTimestampError(text.to_owned()))
+        parsed.map(|t| Self::from_millis(t.timestamp_millis())).ok_or_else(|| ParseTimestampError(text.to_owned()))
     }
 }
 
@@ -82,7 +104,7 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.digits() {
             Some(text) => f.write_str(std::str::from_utf8(&text).unwrap_or_default())?,
-            None => return write!(f, "{}ms", self.0),
+            None => return write!(f, "{}ms", self.millis()),
         }
         f.write_str("Z")
     }
@@ -121,13 +143,13 @@ fn usual(text: &[u8]) -> Option<Timestamp> {
         return None;
     }
     let east = (east_h * 60 + east_m) * 60_000 * if offset[0] == b'-' { -1 } else { 1 };
-    Some(Timestamp(days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1_000 + ms - east))
+    Some(Timestamp::from_millis(days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1_000 + ms - east))
 }
 
 impl Timestamp {
     /// `2026-11-22T12:55:43.350`, UTC, without an offset; `None` outside of the years 0 to 9999.
     fn digits(self) -> Option<[u8; 23]> {
-        let (day, ms) = (self.0.div_euclid(DAY_MS), self.0.rem_euclid(DAY_MS));
+        let (day, ms) = (self.millis().div_euclid(DAY_MS), self.millis().rem_euclid(DAY_MS));
         let (year, month, day) = civil_from_days(day);
         if !(0..=9999).contains(&year) {
             return None;
@@ -257,7 +279,7 @@ mod tests {
             assert_eq!(Some(Timestamp::from_millis(ms).to_string()), by_chrono(ms));
         }
         assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9223372036854775807ms");
-        assert_eq!(Timestamp::from_millis(i64::MIN).to_string(), "-9223372036854775808ms");
+        assert_eq!(Timestamp::from_millis(i64::MIN).to_string(), "-9223372036854775807ms");
     }
 
     #[test]
@@ -270,7 +292,8 @@ mod tests {
                 text[at] = *byte;
                 let colon =
                     format!("{}:{}", String::from_utf8_lossy(&text[..26]), String::from_utf8_lossy(&text[26..]));
-                let chrono = DateTime::parse_from_rfc3339(&colon).ok().map(|t| Timestamp(t.timestamp_millis()));
+                let chrono =
+                    DateTime::parse_from_rfc3339(&colon).ok().map(|t| Timestamp::from_millis(t.timestamp_millis()));
                 let ours = usual(&text);
                 assert!(ours.is_none() || ours == chrono, "{colon}: {ours:?}, {chrono:?}");
             }
@@ -298,5 +321,20 @@ mod tests {
     #[test]
     fn seconds_with_a_fraction_keep_their_milliseconds() {
         assert_eq!(Timestamp::from_secs_f64(1_795_352_366.307_291).millis(), 1_795_352_366_307);
+    }
+
+    #[test]
+    fn moments_sort_by_their_milliseconds_and_an_option_takes_no_more_room() {
+        let all = [i64::MIN + 1, -1, 0, 1, 1_795_352_366_307, i64::MAX];
+        for (one, next) in all.iter().zip(&all[1..]) {
+            assert!(Timestamp::from_millis(*one) < Timestamp::from_millis(*next));
+            assert_eq!(Timestamp::from_millis(*one).millis(), *one);
+        }
+        assert_eq!(Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MIN + 1));
+        assert_eq!(
+            (Timestamp::default().millis(), Timestamp::from_millis(i64::MIN).plus_millis(-1).millis()),
+            (0, i64::MIN + 1)
+        );
+        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<i64>());
     }
 }
